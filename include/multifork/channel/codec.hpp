@@ -1,0 +1,175 @@
+#pragma once
+
+#include <multifork/error.hpp>
+#include <multifork/memory/shareable.hpp>
+
+#include <boost/pfr/core.hpp>
+#include <cereal/cereal.hpp>
+#include <cereal/types/array.hpp>
+#include <cereal/types/bitset.hpp>
+#include <cereal/types/chrono.hpp>
+#include <cereal/types/complex.hpp>
+#include <cereal/types/deque.hpp>
+#include <cereal/types/list.hpp>
+#include <cereal/types/map.hpp>
+#include <cereal/types/memory.hpp>
+#include <cereal/types/optional.hpp>
+#include <cereal/types/set.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/tuple.hpp>
+#include <cereal/types/unordered_map.hpp>
+#include <cereal/types/unordered_set.hpp>
+#include <cereal/types/utility.hpp>
+#include <cereal/types/variant.hpp>
+#include <cereal/types/vector.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+/// \file
+/// How a T becomes bytes when its own bytes cannot be shared: by cereal, with two archives that
+/// write to and read from memory. Whatever cereal knows works (strings, containers, optionals,
+/// tuples, variants, smart pointers), and so does a type with a serialize() of its own; a plain
+/// struct of such members needs nothing, because Boost.PFR takes it apart.
+
+namespace multifork {
+
+/// Appends to a byte vector.
+class ByteWriter : public cereal::OutputArchive<ByteWriter, cereal::AllowEmptyClassElision> {
+public:
+    explicit ByteWriter(std::vector<std::byte>& bytes) : OutputArchive(this), bytes_(bytes) {}
+    void saveBinary(const void* data, std::size_t size) {
+        const auto* const first = static_cast<const std::byte*>(data);
+        bytes_.insert(bytes_.end(), first, first + size);
+    }
+
+private:
+    std::vector<std::byte>& bytes_;
+};
+
+/// Reads from bytes, which may be wrong: never beyond their end.
+class ByteReader : public cereal::InputArchive<ByteReader, cereal::AllowEmptyClassElision> {
+public:
+    explicit ByteReader(std::span<const std::byte> bytes) : InputArchive(this), bytes_(bytes) {}
+    void loadBinary(void* data, std::size_t size) {
+        if (size > bytes_.size())
+            throw CorruptSharedMemory(
+                "a message is shorter than its contents say: both sides must be built "
+                "with the same definition of the message's type");
+        if (size > 0)
+            std::memcpy(data, bytes_.data(), size);
+        bytes_ = bytes_.subspan(size);
+    }
+    [[nodiscard]] std::size_t left() const noexcept { return bytes_.size(); }
+
+private:
+    std::span<const std::byte> bytes_;
+};
+
+namespace detail {
+
+struct ProbeOut : cereal::OutputArchive<ProbeOut> {
+    ProbeOut() : OutputArchive(this) {}
+};
+struct ProbeIn : cereal::InputArchive<ProbeIn> {
+    ProbeIn() : InputArchive(this) {}
+};
+
+/// A plain struct for which neither cereal nor the user says how it is serialised.
+template <class T>
+concept PlainAggregate = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> &&
+                         !cereal::traits::is_output_serializable<T, ProbeOut>::value &&
+                         !cereal::traits::is_input_serializable<T, ProbeIn>::value;
+
+} // namespace detail
+
+template <class T>
+    requires std::is_arithmetic_v<T>
+void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& value) {
+    writer.saveBinary(&value, sizeof value);
+}
+template <class T>
+    requires std::is_arithmetic_v<T>
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& value) {
+    reader.loadBinary(&value, sizeof value);
+}
+
+template <class T>
+void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const cereal::BinaryData<T>& data) {
+    writer.saveBinary(data.data, static_cast<std::size_t>(data.size));
+}
+template <class T>
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, cereal::BinaryData<T>& data) {
+    reader.loadBinary(data.data, static_cast<std::size_t>(data.size));
+}
+
+template <class T>
+void CEREAL_SERIALIZE_FUNCTION_NAME(ByteWriter& writer, cereal::NameValuePair<T>& pair) {
+    writer(pair.value);
+}
+template <class T>
+void CEREAL_SERIALIZE_FUNCTION_NAME(ByteReader& reader, cereal::NameValuePair<T>& pair) {
+    reader(pair.value);
+}
+
+template <class T>
+void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const cereal::SizeTag<T>& tag) {
+    writer(static_cast<std::uint64_t>(tag.size));
+}
+template <class T>
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, cereal::SizeTag<T>& tag) {
+    std::uint64_t size = 0;
+    reader(size);
+    // Every element takes a byte at least, unless it is empty: a length beyond that is garbage, and
+    // must not become an allocation.
+    if (size > reader.left() && size > (1u << 20))
+        throw CorruptSharedMemory("a message announces more elements than it has bytes");
+    tag.size = static_cast<std::remove_reference_t<decltype(tag.size)>>(size);
+}
+
+template <detail::PlainAggregate T>
+void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& aggregate) {
+    boost::pfr::for_each_field(aggregate, [&](const auto& field) { writer(field); });
+}
+template <detail::PlainAggregate T>
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& aggregate) {
+    boost::pfr::for_each_field(aggregate, [&](auto& field) { reader(field); });
+}
+
+/// A type that can travel between processes: as it is, or by the codec.
+template <class T>
+concept Codable = Shareable<T> ||
+    (std::is_object_v<T> && !std::is_pointer_v<T> && std::default_initializable<T> &&
+     std::movable<T> && cereal::traits::is_output_serializable<T, ByteWriter>::value &&
+     cereal::traits::is_input_serializable<T, ByteReader>::value);
+
+/// Appends the bytes of `value`. \throws what its copy or its serialize() throws
+template <Codable T>
+void encode(const T& value, std::vector<std::byte>& bytes) {
+    if constexpr (Shareable<T>) {
+        const auto* const first = reinterpret_cast<const std::byte*>(&value);
+        bytes.insert(bytes.end(), first, first + sizeof value);
+    } else {
+        ByteWriter writer(bytes);
+        writer(value);
+    }
+}
+
+/// The T that encode() turned into `bytes`. \throws CorruptSharedMemory when they are none
+template <Codable T>
+[[nodiscard]] T decode(std::span<const std::byte> bytes) {
+    T value{};
+    ByteReader reader(bytes);
+    if constexpr (Shareable<T>)
+        reader.loadBinary(&value, sizeof value);
+    else
+        reader(value);
+    return value;
+}
+
+} // namespace multifork
+
+CEREAL_SETUP_ARCHIVE_TRAITS(multifork::ByteReader, multifork::ByteWriter)

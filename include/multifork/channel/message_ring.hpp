@@ -1,0 +1,76 @@
+#pragma once
+
+#include <multifork/arena/message_slot.hpp>
+#include <multifork/arena/object.hpp>
+#include <multifork/core/ring.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+// Messages of any length through a ring (arena/message_slot.hpp has the slot's layout).
+//
+//   put:  the bytes are in a block of the calling thread, if they do not fit into the slot
+//         lock | slot = size, block | block's owner = the ring | tail + 2 (COMMIT) | unlock
+//   get:  lock | copy the slot | head + 2 (COMMIT) | block's owner = this thread, slot.block = 0 |
+//   unlock
+//         decode | free the block
+//
+// What a death leaves, and who clears it away:
+//   before the block is the ring's     a block of a dead thread: the heap's next sweep
+//   after that, before the tail        a block of the ring in the slot at tail, which no item uses:
+//   the heir
+//                                      of the producers' lock
+//   after the head, before the block   a block of the ring in the slot before head, which was
+//   delivered to is the thread's                    the dead: the heir of the consumers' lock while
+//   decoding                     a block of a dead thread: the heap's next sweep
+// Only the last get can leave a block behind, because who dies in it holds the lock. But a producer
+// may come round to that slot before any consumer has inherited: it finds block != 0, and settles
+// that by taking the consumers' lock for a moment. In each case the owner word alone decides, so
+// that clearing away twice, or dying in it, does no harm.
+
+namespace multifork {
+
+/// The thread's buffer for encoding; nested use (a serialize() that puts) gets one of its own.
+class MULTIFORK_API MessageBuffer {
+public:
+    MessageBuffer();
+    ~MessageBuffer();
+    MessageBuffer(const MessageBuffer&) = delete;
+    MessageBuffer& operator=(const MessageBuffer&) = delete;
+    [[nodiscard]] std::vector<std::byte>& bytes() noexcept { return bytes_; }
+
+private:
+    std::vector<std::byte> bytes_;
+};
+
+/// A message that was taken from a ring; its block is freed with it.
+class MULTIFORK_API Message {
+public:
+    Message() noexcept = default;
+    ~Message();
+    Message(const Message&) = delete;
+    Message& operator=(const Message&) = delete;
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+private:
+    friend MULTIFORK_API bool message_get(core::RingHeader&, const core::RingShape&,
+                                          const arena::Object&, platform::Deadline, Message&);
+    std::array<std::byte, arena::inline_message_bytes> inline_;
+    std::span<const std::byte> bytes_;
+    arena::Space* space_ = nullptr;
+    std::uint64_t block_ = 0;
+};
+
+/// \throws OutOfSharedMemory, CorruptSharedMemory
+[[nodiscard]] MULTIFORK_API core::RingResult
+message_put(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
+            platform::Deadline deadline, std::span<const std::byte> bytes);
+/// \return false when time ran out, or the ring is closed and drained \throws CorruptSharedMemory
+[[nodiscard]] MULTIFORK_API bool message_get(core::RingHeader& ring, const core::RingShape& shape,
+                                             const arena::Object& object,
+                                             platform::Deadline deadline, Message& message);
+
+} // namespace multifork

@@ -1,0 +1,253 @@
+#pragma once
+
+#include <multifork/arena/message_slot.hpp>
+#include <multifork/arena/object.hpp>
+#include <multifork/channel/codec.hpp>
+#include <multifork/channel/message_ring.hpp>
+#include <multifork/core/ring.hpp>
+#include <multifork/format.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+namespace multifork {
+
+/// What a queue's shared memory looks like, by its element type and capacity.
+struct QueueLayout {
+    core::RingShape shape;
+    arena::Kind kind;
+
+    /// \throws InvalidArgument for a capacity of 0 or one that no machine has memory for
+    MULTIFORK_API static QueueLayout make(std::size_t capacity, std::size_t slot_bytes,
+                                          arena::Kind kind);
+};
+
+/// A bounded first-in-first-out queue between any number of processes.
+///
+/// \code
+///   mp::Queue<Frame> frames{64};
+///   mp::Process camera{[&] { while (auto f = grab()) frames.put(*f); frames.close(); }};
+///   camera.start();
+///   for (const Frame& f : frames) show(f);
+/// \endcode
+///
+/// A trivially copyable T travels in place, in a slot of its size. Anything else that the codec
+/// knows (strings, containers, optionals, tuples, variants, plain structs of these) travels as a
+/// message of any length: short ones in the slot, longer ones in a block of shared memory that
+/// comes and goes with them.
+///
+/// A Queue is a handle: copies, and what a forked child inherits, mean the same queue. Order is
+/// first in, first out for the queue as a whole.
+///
+/// After close() nothing can be put; what is in the queue can still be got.
+///
+/// \threads   distinct and shared objects are safe
+/// \processes safe
+/// \fork      the child inherits the handle
+/// \crash     put() returned: the item will be delivered exactly once, or is still queued. Killed
+/// inside
+///            put(): the item is there whole, or not at all. Killed inside get(): the item is still
+///            queued, or died with that consumer
+/// \cost      a compare-and-swap, an exchange, one copy of the T; no system call unless somebody
+/// must sleep or
+///            be woken
+template <Codable T>
+class Queue {
+public:
+    using multifork_describable = void;
+    using value_type = T;
+
+    /// \param capacity  items, at least 1
+    /// \throws InvalidArgument, OutOfSharedMemory
+    explicit Queue(std::size_t capacity) : Queue(make(capacity), layout(capacity)) {}
+
+    /// \name Named queues, for programs that are not related
+    /// All must ask for the same T and capacity, and the same room for messages that outgrow a slot
+    /// (which a trivially copyable T never needs). \throws InvalidArgument, NotFound,
+    /// AlreadyExists, LayoutMismatch, OutOfSharedMemory
+    /// @{
+    static constexpr std::size_t default_message_bytes = Shareable<T> ? 0 : 4u << 20;
+    static Queue create(std::string_view name, std::size_t capacity,
+                        std::size_t message_bytes = default_message_bytes) {
+        return named(name, arena::OpenMode::create, capacity, message_bytes);
+    }
+    static Queue open(std::string_view name, std::size_t capacity,
+                      std::size_t message_bytes = default_message_bytes) {
+        return named(name, arena::OpenMode::open, capacity, message_bytes);
+    }
+    static Queue open_or_create(std::string_view name, std::size_t capacity,
+                                std::size_t message_bytes = default_message_bytes) {
+        return named(name, arena::OpenMode::open_or_create, capacity, message_bytes);
+    }
+    static bool remove(std::string_view name) { return arena::remove_named(name); }
+    /// @}
+
+    /// Appends an element, waiting for room as long as it takes.
+    ///
+    /// \throws QueueClosed        when the queue is or becomes closed; nothing was put
+    /// \throws OutOfSharedMemory  when a message outgrows the slot and the memory; nothing was put
+    /// and what T's copy or serialize() throws; nothing was put
+    void put(const T& value) { static_cast<void>(put_before(value, platform::Deadline::never())); }
+    /// Appends if there is room now. \return whether it was put \throws as put()
+    [[nodiscard]] bool try_put(const T& value) {
+        return put_before(value, platform::Deadline::poll());
+    }
+    /// Appends, waiting at most `wait` for room; zero or less does not wait. \throws as put()
+    template <class Rep, class Period>
+    [[nodiscard]] bool try_put_for(const T& value, const std::chrono::duration<Rep, Period>& wait) {
+        return put_before(value, platform::Deadline::after(wait));
+    }
+
+    /// Takes the oldest element, waiting for one as long as it takes.
+    /// \throws QueueClosed when the queue is closed and drained
+    [[nodiscard]] T get() {
+        std::optional<T> got = get_before(platform::Deadline::never());
+        if (!got)
+            throw_drained();
+        return std::move(*got);
+    }
+    /// Takes the oldest element if there is one.
+    /// \return nothing when the queue is empty now, or closed and drained
+    [[nodiscard]] std::optional<T> try_get() { return get_before(platform::Deadline::poll()); }
+    /// Takes the oldest element, waiting at most `wait`; zero or less does not wait.
+    /// \return nothing when time ran out, or the queue is closed and drained
+    template <class Rep, class Period>
+    [[nodiscard]] std::optional<T> try_get_for(const std::chrono::duration<Rep, Period>& wait) {
+        return get_before(platform::Deadline::after(wait));
+    }
+
+    /// No put succeeds from now on; everybody who waits learns it. Any process may close; twice is
+    /// once.
+    void close() { core::ring_close(*ring_, *domain_); }
+    [[nodiscard]] bool closed() const noexcept { return core::ring_is_closed(*ring_); }
+
+    /// Elements in the queue at this moment. \blocks never
+    [[nodiscard]] std::size_t size() const noexcept {
+        return core::ring_size(*ring_, layout_.shape);
+    }
+    [[nodiscard]] std::size_t capacity() const noexcept { return layout_.shape.capacity; }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+    [[nodiscard]] bool full() const noexcept { return size() == capacity(); }
+
+    /// Goes through the elements by taking them; ends when the queue is closed and drained.
+    class iterator {
+    public:
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag;
+
+        iterator() = default;
+        explicit iterator(Queue& queue) : queue_(&queue) { ++*this; }
+        const T& operator*() const noexcept { return *element_; }
+        const T* operator->() const noexcept { return &*element_; }
+        iterator& operator++() {
+            element_ = queue_->get_before(platform::Deadline::never());
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const noexcept { return !element_.has_value(); }
+
+    private:
+        Queue* queue_ = nullptr;
+        std::optional<T> element_;
+    };
+    [[nodiscard]] iterator begin() { return iterator(*this); }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
+
+    /// `<Queue 12/64 open>`
+    [[nodiscard]] std::string to_string() const {
+        return fmt::format("<Queue {}/{} {}>", size(), capacity(), closed() ? "closed" : "open");
+    }
+
+private:
+    static constexpr std::size_t slot_bytes =
+        Shareable<T> ? (sizeof(T) + 7) / 8 * 8 : arena::message_slot_bytes;
+    static_assert(!Shareable<T> || alignof(T) <= 64,
+                  "a queue's slots are aligned to 64 bytes at most");
+
+    static QueueLayout layout(std::size_t capacity) {
+        // An over-aligned T needs slots of a multiple of its alignment.
+        constexpr std::size_t align = Shareable<T> ? (alignof(T) > 8 ? alignof(T) : 8) : 8;
+        return QueueLayout::make(capacity, (slot_bytes + align - 1) / align * align,
+                                 Shareable<T> ? arena::Kind::ring : arena::Kind::message_ring);
+    }
+    static arena::Object make(std::size_t capacity) {
+        const QueueLayout made = layout(capacity);
+        return arena::Object::make(made.shape.bytes(), made.kind, [](std::byte*) {});
+    }
+    static Queue named(std::string_view name, arena::OpenMode mode, std::size_t capacity,
+                       std::size_t message_bytes) {
+        const QueueLayout made = layout(capacity);
+        arena::Identity identity;
+        identity.kind = made.kind;
+        identity.type_name = typeid(T).name();
+        identity.root_bytes = made.shape.bytes();
+        identity.message_bytes = message_bytes;
+        identity.parameters[0] = made.shape.capacity;
+        identity.parameters[1] = message_bytes;
+        identity.what = "Queue";
+        return Queue(arena::named_object(name, mode, identity, [](std::byte*) {}), made);
+    }
+
+    Queue(arena::Object object, const QueueLayout& layout)
+        : ring_(reinterpret_cast<core::RingHeader*>(object.data())),
+          domain_(&object.space().domain()), layout_(layout), object_(std::move(object)) {}
+
+    bool put_before(const T& value, platform::Deadline deadline) {
+        core::RingResult result{};
+        if constexpr (Shareable<T>) {
+            result = core::ring_put(*ring_, layout_.shape, *domain_, deadline,
+                                    [&](std::byte* slot) { std::memcpy(slot, &value, sizeof(T)); });
+        } else {
+            MessageBuffer buffer;
+            encode(value, buffer.bytes());
+            result = message_put(*ring_, layout_.shape, object_, deadline, buffer.bytes());
+        }
+        if (result == core::RingResult::closed)
+            throw_closed();
+        return result == core::RingResult::done;
+    }
+
+    std::optional<T> get_before(platform::Deadline deadline) {
+        if constexpr (Shareable<T>) {
+            alignas(T) std::array<std::byte, sizeof(T)> bytes;
+            const auto result = core::ring_get(
+                *ring_, layout_.shape, *domain_, deadline,
+                [&](const std::byte* slot) { std::memcpy(bytes.data(), slot, sizeof(T)); },
+                [](std::byte*) {});
+            if (result != core::RingResult::done)
+                return std::nullopt;
+            return std::bit_cast<T>(bytes);
+        } else {
+            Message message;
+            if (!message_get(*ring_, layout_.shape, object_, deadline, message))
+                return std::nullopt;
+            return decode<T>(message.bytes());
+        }
+    }
+
+    [[noreturn]] static void throw_closed() {
+        throw QueueClosed(
+            "put() on a closed queue; whoever closes a queue must know that nobody puts any more");
+    }
+    [[noreturn]] static void throw_drained() {
+        throw QueueClosed(
+            "get() on a queue that is closed and drained; use try_get() or a range-for loop, "
+            "which end quietly");
+    }
+
+    core::RingHeader* ring_;
+    liveness::Domain* domain_;
+    QueueLayout layout_;
+    arena::Object object_;
+};
+
+} // namespace multifork

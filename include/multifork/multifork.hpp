@@ -1,0 +1,16 @@
+#pragma once
+
+/// \file
+/// Everything: `#include <multifork/multifork.hpp>` and `namespace mp = multifork;`
+
+#include <multifork/arena/object.hpp>
+#include <multifork/arena/space.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/channel/value.hpp>
+#include <multifork/error.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
+#include <multifork/sync/lock.hpp>
+#include <multifork/sync/semaphore.hpp>
+#include <multifork/version.hpp>

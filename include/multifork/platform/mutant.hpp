@@ -1,0 +1,29 @@
+#pragma once
+
+/// \file
+/// Mutants: deliberate mistakes that the crash tests must catch. They exist only in the library
+/// that the crash tests link, which is compiled with MULTIFORK_MUTANTS; anywhere else
+/// MULTIFORK_MUTANT(x) is the constant false and costs nothing.
+
+#ifdef MULTIFORK_MUTANTS
+namespace multifork::mutants {
+enum class Mutant {
+    none,
+    no_bell,         ///< enter() does not arm the death bell
+    no_relay,        ///< who hears of a death tells nobody
+    commit_first,    ///< a queue commits before the payload is there
+    no_value_check,  ///< a sleeper does not check the commit word when it arms
+    no_recompute,    ///< the heir of a semaphore does not recompute its value
+    no_keep_waiters, ///< a woken waiter takes the lock without the waiters bit
+    torn_update,     ///< Value::update writes in place
+    no_block_repair, ///< the heir of a queue's lock leaves the dead one's message block
+    no_heap_rebuild, ///< the heir of the arena's lock trusts the free lists
+    publish_early,   ///< a slot says alive before it is in the robust list
+    no_sweep,        ///< blocks of dead threads stay
+};
+extern Mutant active;
+} // namespace multifork::mutants
+#define MULTIFORK_MUTANT(name) (::multifork::mutants::active == ::multifork::mutants::Mutant::name)
+#else
+#define MULTIFORK_MUTANT(name) false
+#endif

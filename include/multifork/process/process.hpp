@@ -1,0 +1,195 @@
+#pragma once
+
+#include <multifork/error.hpp>
+#include <multifork/format.hpp>
+#include <multifork/platform/clock.hpp>
+#include <multifork/platform/export.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace multifork {
+
+/// What a Process may be told before it starts.
+struct ProcessOptions {
+    /// "" for Process-1, Process-2, ...; a child's children are Process-1:1, Process-1:2, ...
+    std::string name = {};
+    /// A daemon is terminated when its Process object goes, and dies with its parent, even if that
+    /// is SIGKILLed.
+    bool daemon = false;
+};
+
+namespace detail {
+struct Child;
+}
+
+/// A process that was, or will be, started; a copyable reference that owns nothing.
+///
+/// \threads   safe: several threads may ask, and wait for, the same child
+/// \processes only the process that made it may start, join, or signal it; others may look at its
+/// name
+class MULTIFORK_API ProcessHandle {
+public:
+    using multifork_describable = void;
+
+    [[nodiscard]] std::string name() const;
+    [[nodiscard]] bool daemon() const;
+    /// Empty before start().
+    [[nodiscard]] std::optional<int> pid() const;
+    /// The pid of the process that made it.
+    [[nodiscard]] int ppid() const;
+    /// Empty before the end. 0: the target returned; 1: an exception left it; n: it called exit(n);
+    /// -n: signal n ended it. 255 when somebody else reaped the child and it did not say.
+    [[nodiscard]] std::optional<int> exitcode() const;
+    [[nodiscard]] bool is_alive() const;
+    /// The exception that left the target, if any.
+    [[nodiscard]] std::optional<RemoteError> error() const;
+
+    /// Waits until the process has ended. \throws ProcessError before start, by itself, by a
+    /// stranger
+    void join() const;
+    /// Waits at most `wait`; zero or less looks once. \return whether it has ended \throws as
+    /// join()
+    template <class Rep, class Period>
+    [[nodiscard]] bool try_join_for(const std::chrono::duration<Rep, Period>& wait) const {
+        return join_before(platform::Deadline::after(wait));
+    }
+
+    /// Sends SIGTERM. Does nothing when it has ended. \throws ProcessError before start
+    void terminate() const;
+    /// Sends SIGKILL. Does nothing when it has ended. \throws ProcessError before start
+    void kill() const;
+    /// Sends SIGINT. Does nothing when it has ended. \throws ProcessError before start
+    void interrupt() const;
+
+    /// A descriptor that becomes readable when the process ends, for poll(). It belongs to the
+    /// process object until close(). \throws ProcessError before start
+    [[nodiscard]] int sentinel() const;
+
+    /// Gives up what the parent keeps about the child; most calls throw afterwards. Twice is once.
+    /// \throws ProcessError while it runs
+    void close() const;
+
+    /// `<Process name='Process-7' pid=4242 parent=4200 started>`, `... stopped exitcode=-9>`
+    [[nodiscard]] std::string to_string() const;
+
+    explicit ProcessHandle(std::shared_ptr<detail::Child> child) noexcept;
+    ProcessHandle(const ProcessHandle&);
+    ProcessHandle(ProcessHandle&&) noexcept;
+    ProcessHandle& operator=(const ProcessHandle&);
+    ProcessHandle& operator=(ProcessHandle&&) noexcept;
+    ~ProcessHandle();
+
+protected:
+    [[nodiscard]] bool join_before(platform::Deadline deadline) const;
+    std::shared_ptr<detail::Child> child_;
+};
+
+/// A function that runs in a process of its own, by fork.
+///
+/// \code
+///   mp::Process a{work, 1, 2.5};
+///   mp::Process b{{.name = "second", .daemon = true}, [&] { ... }};
+///   a.start(); b.start();
+///   a.join();
+///   fmt::print("{} {}\n", a, a.exitcode().value());
+/// \endcode
+///
+/// The child is a copy of its parent at start(): it sees all the parent's memory as it was, and
+/// shares what lies in shared memory (Value, Queue, Lock, ...). What the target and its arguments
+/// are does not matter, so long as they can be moved: nothing is serialised.
+///
+/// The child ends without running what its parent registered with atexit(); what it registers
+/// itself, it runs. Standard output is flushed before the fork and at the child's end, so that
+/// nothing is lost or said twice. An exception that leaves the target is printed with the child's
+/// name, and kept: see error().
+///
+/// A Process that goes out of scope joins its child (as std::jthread does); a daemon is terminated
+/// first, and killed if it has not ended after five seconds.
+///
+/// Movable. Derive from it and override run() instead of giving a function, if you like.
+class MULTIFORK_API Process : public ProcessHandle {
+public:
+    /// A process that does nothing.
+    Process() : Process(ProcessOptions{}, [] {}) {}
+
+    template <class F, class... Args>
+        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
+            (!std::derived_from<std::decay_t<F>, ProcessHandle>)&&(
+                !std::same_as<std::decay_t<F>, ProcessOptions>)explicit Process(F&& target,
+                                                                                Args&&... args)
+            : Process(ProcessOptions{}, std::forward<F>(target), std::forward<Args>(args)...) {}
+
+        /// \param args  moved or copied now, and moved into the target in the child
+        template <class F, class... Args>
+            requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+        explicit Process(ProcessOptions options, F&& target, Args&&... args)
+            : Process(std::move(options)) {
+            target_ = std::make_unique<Call<std::decay_t<F>, std::decay_t<Args>...>>(
+                std::forward<F>(target), std::forward<Args>(args)...);
+        }
+
+        /// For a derived class that overrides run().
+        explicit Process(ProcessOptions options);
+
+        Process(Process&&) noexcept;
+        /// Joins, as the destructor does, what was there.
+        Process& operator=(Process&&) noexcept;
+        Process(const Process&) = delete;
+        Process& operator=(const Process&) = delete;
+        /// Joins. A daemon is terminated first.
+        virtual ~Process();
+
+        /// Makes the child. Returns at once.
+        /// \throws ProcessError when it was started before, or the system has no room for another
+        /// process
+        void start();
+
+        /// \name Before start() only
+        /// \throws ProcessError afterwards
+        /// @{
+        void set_name(std::string name);
+        void set_daemon(bool daemon);
+        /// @}
+
+    protected:
+        /// What the child does: calls the target.
+        virtual void run();
+
+    private:
+        struct Callable {
+            virtual ~Callable() = default;
+            virtual void operator()() = 0;
+        };
+        template <class F, class... Args>
+        struct Call final : Callable {
+            template <class G, class... As>
+            explicit Call(G&& g, As&&... as)
+                : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
+            void operator()() override {
+                std::apply([this](Args&... a) { std::invoke(std::move(f), std::move(a)...); },
+                           args);
+            }
+            F f;
+            std::tuple<Args...> args;
+        };
+
+        [[noreturn]] void be_the_child();
+        void finish() noexcept;
+
+        std::unique_ptr<Callable> target_;
+};
+
+/// The children of this process that were started and have not been joined; reaps those that have
+/// ended.
+[[nodiscard]] MULTIFORK_API std::vector<ProcessHandle> active_children();
+
+} // namespace multifork

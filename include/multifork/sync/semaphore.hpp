@@ -1,0 +1,87 @@
+#pragma once
+
+#include <multifork/arena/object.hpp>
+#include <multifork/core/semaphore_cell.hpp>
+#include <multifork/format.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace multifork {
+
+/// A counting semaphore that knows who holds its permits.
+///
+/// \code
+///   mp::Semaphore two_at_a_time{2};
+///   two_at_a_time.acquire();  ...  two_at_a_time.release();
+/// \endcode
+///
+/// Anybody may release, as in Python: a release by a thread that holds no permit gives back one
+/// that another took, or else adds one.
+///
+/// \threads   distinct and shared objects are safe
+/// \processes safe
+/// \fork      the child inherits the handle, none of the permits
+/// \crash     the permits of a thread that was killed come back, to sleepers too; those of a thread
+/// or
+///            process that ended in an orderly way stay taken, as in POSIX and Python
+/// \cost      two compare-and-swaps and two exchanges a pair; no system call unless somebody must
+/// sleep or be
+///            woken
+class MULTIFORK_API Semaphore {
+public:
+    using multifork_describable = void;
+
+    /// \param permits  0 to 2^31-1 \throws InvalidArgument, OutOfSharedMemory
+    explicit Semaphore(std::int64_t permits = 1);
+
+    /// \name Named semaphores, for programs that are not related
+    /// `permits` must be the same in all of them.
+    /// \throws InvalidArgument, NotFound, AlreadyExists, LayoutMismatch, OutOfSharedMemory
+    /// @{
+    static Semaphore create(std::string_view name, std::int64_t permits = 1);
+    static Semaphore open(std::string_view name, std::int64_t permits = 1);
+    static Semaphore open_or_create(std::string_view name, std::int64_t permits = 1);
+    static bool remove(std::string_view name);
+    /// @}
+
+    /// Takes a permit, waiting as long as it takes.
+    void acquire() {
+        static_cast<void>(core::semaphore_acquire(*cell_, *domain_, platform::Deadline::never()));
+    }
+    /// Takes a permit if there is one. \return whether it was taken
+    [[nodiscard]] bool try_acquire() {
+        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::poll());
+    }
+    /// Takes a permit, waiting at most `wait`; zero or less does not wait. \return whether it was
+    /// taken
+    template <class Rep, class Period>
+    [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) {
+        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::after(wait));
+    }
+    template <class Clock, class Duration>
+    [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) {
+        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::at(moment));
+    }
+
+    /// Gives permits back. \throws InvalidArgument when `permits` < 1 or there would be more than
+    /// 2^31-1
+    void release(std::int64_t permits = 1);
+
+    /// Free permits at this moment, those of killed holders included.
+    [[nodiscard]] std::int64_t value() const;
+    /// `<Semaphore value=2>`
+    [[nodiscard]] std::string to_string() const;
+
+private:
+    explicit Semaphore(arena::Object object);
+    static Semaphore named(std::string_view name, arena::OpenMode mode, std::int64_t permits);
+
+    core::SemaphoreCell* cell_;
+    liveness::Domain* domain_;
+    arena::Object object_;
+};
+
+} // namespace multifork

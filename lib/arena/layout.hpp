@@ -1,0 +1,157 @@
+#pragma once
+
+#include "liveness/registry.hpp"
+
+#include <multifork/arena/space.hpp>
+#include <multifork/core/lock_cell.hpp>
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+// What a space looks like from its first byte on.
+//
+//   0        SegmentHeader    who made it and what is in it; written before anybody else can see it
+//   512      HeapHeader       the allocator's state
+//   4096     Registry         one beacon for each thread slot
+//   ...      ProcessRecord    one for each process slot
+//   ...      blocks           one after the other, each with a 64-byte header, up to `top`
+//
+// All positions are offsets from the first byte: a segment lies at another address in each program.
+
+namespace multifork::arena {
+
+inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint64_t segment_magic = 0x316b726f6669746dull; // "mtifork1"
+inline constexpr std::size_t registry_offset = 4096;
+
+struct SegmentHeader {
+    std::atomic<std::uint64_t> magic; // stored last
+    std::uint32_t version;
+    std::uint16_t pointer_bytes;
+    std::uint16_t byte_order; // 0x0102 as the maker stores it
+    std::uint64_t bytes;      // of the whole segment
+    std::uint32_t thread_slots;
+    std::uint32_t process_slots;
+    std::uint64_t heap_begin;
+    // A named segment holds one object:
+    std::uint64_t root;      // offset of its bytes
+    std::uint32_t root_kind; // arena::Kind
+    std::uint32_t root_reserved;
+    std::uint64_t root_bytes;
+    std::uint64_t type_hash;     // of type_name
+    std::uint64_t parameters[2]; // e.g. a queue's capacity and slot size
+    std::array<char, 256>
+        type_name; // as the maker's compiler spells it, cut, for messages to people
+};
+static_assert(sizeof(SegmentHeader) <= 512);
+
+// ---- blocks
+// -----------------------------------------------------------------------------------------
+//
+// A block's `owner` is the one store that allocates it, frees it, or hands it on:
+//
+//   0                        free
+//   name of a thread         being made or being read; free as soon as that thread is dead
+//   process serial | 10<<30  an object of that process: until it drops it, or dies
+//   ring block | 01<<30      a message of the queue in that block
+//   retired (11<<30)         dropped, but a process that was forked while it existed may still use
+//   it root (11<<30 | 1)        the one object of a named segment
+//
+// `size` never changes once `top` has moved past the block; so the blocks can always be walked from
+// the first to the last, whatever died where. The free lists, the list of the retired and the
+// counters are derived: whoever inherits the heap's lock makes them anew by such a walk.
+
+struct BlockHeader {
+    std::uint64_t size;               // of the whole block, a size of size_class()
+    std::atomic<std::uint64_t> owner; // see above
+    std::uint64_t birth;              // fork epoch when it was allocated
+    std::uint64_t retired_at;         // fork epoch when it was dropped
+    std::uint64_t serial;             // tells this use of the block from earlier ones
+    std::uint64_t next;               // offset of the next block of its list (derived)
+    Kind kind;
+    std::uint32_t pages_released; // 1: its pages were given back and read as zero
+    std::uint64_t spare;
+};
+static_assert(sizeof(BlockHeader) == 64);
+
+inline constexpr std::uint64_t owner_tag_mask = 3ull << 30;
+inline constexpr std::uint64_t process_tag = 2ull << 30;
+inline constexpr std::uint64_t ring_tag = 1ull << 30;
+inline constexpr std::uint64_t retired = 3ull << 30;
+inline constexpr std::uint64_t root_owner = retired | 1;
+
+[[nodiscard]] constexpr std::uint64_t owner_process(std::uint64_t serial) {
+    return serial << 32 | process_tag;
+}
+
+// Sizes are multiples of 64 in four steps for each doubling, so that at most a fifth is wasted.
+inline constexpr std::size_t block_unit = 64;
+inline constexpr std::size_t size_classes = 128;
+
+struct SizeClass {
+    std::size_t index;
+    std::uint64_t bytes;
+};
+[[nodiscard]] constexpr SizeClass size_class(std::uint64_t bytes) {
+    const std::uint64_t units = (bytes + block_unit - 1) / block_unit;
+    const unsigned shift = units <= 8 ? 0 : static_cast<unsigned>(std::bit_width(units - 1)) - 3;
+    const std::uint64_t steps = (units + (1ull << shift) - 1) >> shift;
+    return {4 * shift + static_cast<std::size_t>(steps), (steps << shift) * block_unit};
+}
+static_assert(size_class(1).bytes == 64 && size_class(512).index == 8);
+static_assert(size_class(513).index == 9 && size_class(513).bytes == 640);
+static_assert(size_class(1ull << 37).index < size_classes);
+
+struct HeapHeader {
+    core::LockCell lock;
+    std::uint64_t top;       // blocks lie below it. COMMITs a newly carved block
+    std::uint64_t committed; // pages below it are set aside: writing there cannot fail
+    std::uint64_t next_serial;
+    std::atomic<std::uint64_t> fork_epoch; // forks of the tree so far
+    std::uint64_t next_process_serial;
+    std::uint32_t process_high_water;
+    std::uint32_t swept_deaths; // Registry::deaths at the last sweep
+    // Derived:
+    std::uint64_t bytes_used;
+    std::uint64_t blocks_used;
+    std::uint64_t retired_head;
+    std::array<std::uint64_t, size_classes> free_heads;
+};
+static_assert(512 + sizeof(HeapHeader) <= registry_offset);
+
+// ---- processes
+// --------------------------------------------------------------------------------------
+//
+// `serial` is the one store that makes and ends a record; the rest is written before it, under the
+// heap's lock, except pid and name, which the process itself or its parent writes.
+//
+// A child holds, without any further word, every object that existed when it was forked: its
+// fork_epoch is younger than the object's birth. The record is made by the *parent*, before the
+// fork, so that no moment exists at which the child runs and nobody knows.
+
+struct ProcessRecord {
+    std::atomic<std::uint64_t> serial; // 0: free
+    std::atomic<std::uint32_t> pid;    // 0: not known yet
+    std::uint32_t parent_pid;
+    std::uint64_t fork_epoch;
+    std::uint64_t objects;     // blocks that it owns; under the heap's lock
+    std::array<char, 64> name; // zero-terminated
+    std::uint64_t spare[4];
+};
+static_assert(sizeof(ProcessRecord) == 128);
+
+[[nodiscard]] constexpr std::uint64_t process_table_offset(std::uint32_t thread_slots) {
+    return registry_offset + liveness::registry_bytes(thread_slots);
+}
+[[nodiscard]] constexpr std::uint64_t heap_offset(std::uint32_t thread_slots,
+                                                  std::uint32_t process_slots) {
+    constexpr std::uint64_t page = 4096;
+    const std::uint64_t end =
+        process_table_offset(thread_slots) + process_slots * sizeof(ProcessRecord);
+    return (end + page - 1) / page * page;
+}
+
+} // namespace multifork::arena

@@ -1,0 +1,213 @@
+#include "arena/named.hpp"
+
+#include "arena/object_hold.hpp"
+#include "arena/space_impl.hpp"
+#include "memory/segment_file.hpp"
+
+#include <multifork/error.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+// Named objects: one file each, one object in each file. memory/segment_file.hpp has the rules by
+// which files come and go; this file puts objects into them and checks what is found there.
+
+namespace multifork::arena {
+namespace {
+
+constexpr std::uint32_t named_thread_slots = 1024;
+// A named segment has no objects that a process could own, so it keeps no processes.
+constexpr std::uint32_t named_process_slots = 1;
+
+/// The named segments that this process has open. A second open of the same file shares the first
+/// one's mapping, so that a thread has one name in it.
+struct OpenSegments {
+    std::mutex mutex;
+    std::vector<std::weak_ptr<NamedSpace>> open;
+};
+
+OpenSegments& segments() {
+    static OpenSegments* const all = new OpenSegments; // used by static destructors of any order
+    return *all;
+}
+
+std::size_t segment_bytes(const Identity& identity) {
+    const std::uint64_t root = size_class(identity.root_bytes + sizeof(BlockHeader)).bytes;
+    const std::uint64_t bytes =
+        heap_offset(named_thread_slots, named_process_slots) + root + identity.message_bytes;
+    return (bytes + 4095) / 4096 * 4096;
+}
+
+void check_identity(const SegmentHeader& header, const Identity& wanted, std::string_view name) {
+    const std::string_view found(header.type_name.data(),
+                                 ::strnlen(header.type_name.data(), header.type_name.size()));
+    const std::string_view type = wanted.type_name.substr(0, header.type_name.size() - 1);
+    if (header.root_kind != static_cast<std::uint32_t>(wanted.kind) || found != type ||
+        header.root_bytes != wanted.root_bytes)
+        throw LayoutMismatch(fmt::format("'{}' exists, but as an object of {} bytes with element "
+                                         "type '{}', not as the {} of {} bytes with "
+                                         "element type '{}' that was asked for; use the same type "
+                                         "and capacity in all programs, or another "
+                                         "name",
+                                         name, header.root_bytes, found, wanted.what,
+                                         wanted.root_bytes, type));
+    if (!std::equal(std::begin(wanted.parameters), std::end(wanted.parameters),
+                    std::begin(header.parameters)))
+        throw LayoutMismatch(fmt::format(
+            "'{}' exists, but with other parameters ({}, {}) than asked for ({}, {}); use the same "
+            "capacity in all programs, or another name",
+            name, header.parameters[0], header.parameters[1], wanted.parameters[0],
+            wanted.parameters[1]));
+}
+
+/// Checks everything that the code below will believe, before anything is mapped.
+void check_header(const SegmentHeader& header, std::size_t file_bytes, std::string_view name) {
+    const auto refuse = [&](std::string_view why) {
+        throw LayoutMismatch(fmt::format(
+            "the shared memory file of '{}' cannot be used: {}; if no program uses it, take it "
+            "away with "
+            "remove(\"{}\"), else build all programs with the same version of multifork",
+            name, why, name));
+    };
+    if (header.magic != segment_magic)
+        refuse("it was not made by multifork");
+    if (header.version != layout_version)
+        refuse(fmt::format("it has layout version {}, this program has {}", header.version,
+                           layout_version));
+    if (header.pointer_bytes != sizeof(void*) || header.byte_order != 0x0102)
+        refuse(fmt::format("it was made by a program with {}-byte pointers or another byte order",
+                           header.pointer_bytes));
+    const bool slots_fit = header.thread_slots > 0 && header.thread_slots <= liveness::max_slots &&
+                           header.process_slots > 0 && header.process_slots <= 65536;
+    if (header.bytes != file_bytes || !slots_fit ||
+        header.heap_begin != heap_offset(header.thread_slots, header.process_slots) ||
+        header.root < header.heap_begin + sizeof(BlockHeader) || header.root >= file_bytes ||
+        header.root_bytes > file_bytes - header.root)
+        refuse(fmt::format(
+            "it is {} bytes long and does not fit what its header says ({} bytes): it was "
+            "cut or overwritten",
+            file_bytes, header.bytes));
+}
+
+std::unique_ptr<Space::Impl> make_segment(memory::NewSegmentFile& file, const Identity& identity,
+                                          const std::function<void(std::byte*)>& init) {
+    const std::size_t bytes = segment_bytes(identity);
+    auto impl = std::make_unique<Space::Impl>(file.open_to_map().get(), bytes);
+    Space::Impl::format(impl->mapping.data(), bytes, named_thread_slots, named_process_slots);
+    Heap& heap = impl->heap;
+    heap.header().committed = bytes; // the file has all its pages already
+    const std::uint64_t block = heap.allocate(identity.root_bytes, identity.kind);
+    heap.block(block).owner = root_owner;
+
+    SegmentHeader& header = heap.segment();
+    header.root = block + sizeof(BlockHeader);
+    header.root_kind = static_cast<std::uint32_t>(identity.kind);
+    header.root_bytes = identity.root_bytes;
+    std::copy(std::begin(identity.parameters), std::end(identity.parameters),
+              std::begin(header.parameters));
+    const std::size_t length = std::min(identity.type_name.size(), header.type_name.size() - 1);
+    std::memcpy(header.type_name.data(), identity.type_name.data(), length);
+    init(impl->mapping.data() + header.root);
+    header.magic = segment_magic;
+    return impl;
+}
+
+std::shared_ptr<NamedSpace> share(std::unique_ptr<Space::Impl> impl, memory::SegmentFile file) {
+    auto space = std::make_shared<NamedSpace>(std::move(impl), std::move(file));
+    segments().open.push_back(space);
+    return space;
+}
+
+std::shared_ptr<NamedSpace> find_open(memory::FileId id) {
+    auto& open = segments().open;
+    std::erase_if(open, [](const auto& weak) { return weak.expired(); });
+    for (const auto& weak : open)
+        if (auto space = weak.lock(); space && space->file().id() == id)
+            return space;
+    return nullptr;
+}
+
+std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
+                                           const Identity& identity,
+                                           const std::function<void(std::byte*)>& init) {
+    for (;;) {
+        if (auto file = memory::SegmentFile::open(name, segment_magic)) {
+            if (mode == OpenMode::create)
+                throw AlreadyExists(fmt::format(
+                    "'{}' exists and is in use; open it, or create one with another name", name));
+            SegmentHeader header{};
+            const bool whole = file->read(&header, sizeof header);
+            check_header(header, whole ? file->bytes() : 0, name);
+            check_identity(header, identity, name);
+            if (auto space = find_open(file->id()))
+                return space;
+            auto impl = std::make_unique<Space::Impl>(file->open_to_map().get(), file->bytes());
+            return share(std::move(impl), std::move(*file));
+        }
+        if (mode == OpenMode::open)
+            throw NotFound(fmt::format("there is no shared object '{}'; create it first", name));
+        memory::NewSegmentFile made(name, segment_bytes(identity));
+        auto impl = make_segment(made, identity, init);
+        if (auto file = made.publish())
+            return share(std::move(impl), std::move(*file));
+        // Somebody published the same name first: look at theirs.
+        impl->domain.close();
+    }
+}
+
+} // namespace
+
+NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, memory::SegmentFile file)
+    : Space(std::move(impl)), file_(std::move(file)) {}
+
+NamedSpace::~NamedSpace() {
+    file_.close_and_remove_if_last();
+    // Other threads of this process may still have their beacons in there: the last one to leave
+    // unmaps.
+    Impl* const impl = release();
+    impl->domain.owner = impl;
+    impl->domain.on_unused = [](liveness::Domain& domain) noexcept {
+        delete static_cast<Impl*>(domain.owner);
+    };
+    impl->domain.close();
+}
+
+Object named_object(std::string_view name, OpenMode mode, const Identity& identity,
+                    const std::function<void(std::byte*)>& init) {
+    static_cast<void>(tree_space()); // its fork handlers serve named segments too
+    const std::scoped_lock hold(segments().mutex);
+    auto space = open_or_create(name, mode, identity, init);
+    auto reference = std::make_shared<Object::Hold>();
+    reference->offset = space->impl().heap.segment().root;
+    reference->space = std::move(space);
+    return Object(std::move(reference));
+}
+
+bool remove_named(std::string_view name) {
+    return memory::SegmentFile::remove(name);
+}
+std::vector<std::string> remove_stale() {
+    return memory::SegmentFile::remove_stale(segment_magic);
+}
+
+void leave_named_segments() noexcept {
+    for (const auto& weak : segments().open)
+        if (auto space = weak.lock())
+            space->file().close_and_remove_if_last();
+}
+
+bool any_named_segment_was_opened() noexcept {
+    return !segments().open.empty();
+}
+
+void lock_named_for_fork() {
+    segments().mutex.lock();
+}
+void unlock_named_after_fork() noexcept {
+    segments().mutex.unlock();
+}
+
+} // namespace multifork::arena

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <multifork/arena/object.hpp>
+
+namespace multifork::arena {
+
+struct Object::Hold {
+    Hold() = default;
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+    std::shared_ptr<Space> space;
+    std::uint64_t offset = 0;
+    bool named = true; // set to false once the process owns a block: then the destructor drops it
+};
+
+} // namespace multifork::arena

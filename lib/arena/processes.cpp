@@ -1,0 +1,78 @@
+#include "arena/heap.hpp"
+#include "arena/heap_lock.hpp"
+
+#include <multifork/error.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+
+// The table of processes: see ProcessRecord in layout.hpp.
+
+namespace multifork::arena {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
+
+} // namespace
+
+std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
+    Locked hold(*this);
+    HeapHeader& heap = header();
+    const std::uint32_t slots = segment().process_slots;
+    const auto find_free = [&] {
+        std::uint32_t i = 0;
+        while (i < slots && records()[i].serial.load(relaxed) != 0)
+            ++i;
+        return i;
+    };
+    std::uint32_t index = find_free();
+    if (index == slots) {
+        sweep_locked();
+        index = find_free();
+    }
+    if (index == slots)
+        throw TooManyThreads(fmt::format(
+            "all {} process slots of this shared memory are taken; join some processes first",
+            slots));
+    heap.process_high_water = std::max(heap.process_high_water, index + 1);
+    ProcessRecord& record = records()[index];
+    record.pid.store(0, relaxed);
+    record.parent_pid = parent_pid;
+    record.objects = 0;
+    record.name.fill(0);
+    // What existed before this fork is older than the new epoch; what is made after it is not.
+    const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;
+    heap.fork_epoch.store(epoch, relaxed);
+    record.fork_epoch = epoch;
+    const std::uint64_t serial = ++heap.next_process_serial;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record.serial.store(serial); // COMMIT
+    return index;
+}
+
+void Heap::end_process(std::uint32_t index) noexcept {
+    Locked hold(*this);
+    end_locked(index);
+}
+
+void Heap::end_process_of_pid(std::uint32_t pid) noexcept {
+    Locked hold(*this);
+    const std::uint32_t used = std::min(header().process_high_water, segment().process_slots);
+    for (std::uint32_t i = 0; i < used; ++i)
+        if (records()[i].serial.load(relaxed) != 0 && records()[i].pid.load() == pid)
+            end_locked(i);
+}
+
+void Heap::end_locked(std::uint32_t index) noexcept {
+    ProcessRecord& record = records()[index];
+    const bool owned_objects = record.objects != 0;
+    record.serial.store(0); // COMMIT: what it alone could reach is nobody's
+    if (owned_objects)
+        sweep_locked();
+    else if (header().retired_head != 0)
+        free_unreachable();
+}
+
+} // namespace multifork::arena

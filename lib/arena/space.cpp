@@ -1,0 +1,160 @@
+#include "arena/space_impl.hpp"
+
+#include <multifork/error.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace multifork::arena {
+
+Space::Impl::Impl(int map_fd, std::size_t bytes, platform::Descriptor keep)
+    : fd(std::move(keep)), mapping(map_fd, bytes),
+      domain(*reinterpret_cast<liveness::Registry*>(mapping.data() + registry_offset)),
+      heap(mapping.data(), fd.get(), domain) {
+    domain.owner = this;
+    domain.on_leave = [](liveness::Domain& d, liveness::ThreadWord me) noexcept {
+        // A hint that is never too low: most threads hold no permits when they end.
+        if (d.registry().beacons()[liveness::slot_of(me)].holdings.load(
+                std::memory_order_relaxed) != 0)
+            static_cast<Impl*>(d.owner)->heap.settle_semaphores(me);
+    };
+}
+
+void Space::Impl::format(std::byte* base, std::size_t bytes, std::uint32_t thread_slots,
+                         std::uint32_t process_slots) noexcept {
+    auto& header = *reinterpret_cast<SegmentHeader*>(base);
+    header.version = layout_version;
+    header.pointer_bytes = sizeof(void*);
+    header.byte_order = 0x0102;
+    header.bytes = bytes;
+    header.thread_slots = thread_slots;
+    header.process_slots = process_slots;
+    header.heap_begin = heap_offset(thread_slots, process_slots);
+    auto& heap = *reinterpret_cast<HeapHeader*>(base + 512);
+    heap.top = header.heap_begin;
+    heap.committed = header.heap_begin;
+    liveness::init_registry(*reinterpret_cast<liveness::Registry*>(base + registry_offset),
+                            thread_slots);
+}
+
+Space::Impl::Self Space::Impl::self() {
+    const std::scoped_lock hold(mutex_);
+    if (self_pid_ != platform::process_id()) {
+        const std::uint32_t record = heap.begin_process(0);
+        heap.records()[record].pid = platform::process_id();
+        self_ = {heap.records()[record].serial, record};
+        self_pid_ = platform::process_id();
+    }
+    return self_;
+}
+
+std::optional<Space::Impl::Self> Space::Impl::self_if_any() {
+    const std::scoped_lock hold(mutex_);
+    if (self_pid_ != platform::process_id())
+        return std::nullopt;
+    return self_;
+}
+
+void Space::Impl::become(std::uint32_t index) noexcept {
+    // Runs in a forked child before any other thread exists; the mutex may be held by a thread of
+    // the parent.
+    new (&mutex_) std::mutex;
+    ProcessRecord& record = heap.records()[index];
+    record.pid = platform::process_id();
+    self_ = {record.serial, index};
+    self_pid_ = platform::process_id();
+}
+
+void Space::Impl::set_process_name(std::string_view name) {
+    auto& stored = heap.records()[self().record].name;
+    const std::size_t length = std::min(name.size(), stored.size() - 1);
+    std::memcpy(stored.data(), name.data(), length);
+    stored[length] = '\0';
+}
+
+Space::Space(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), base_(impl_->mapping.data()) {}
+Space::~Space() = default;
+
+Space::Impl* Space::release() noexcept {
+    return impl_.release();
+}
+
+liveness::Domain& Space::domain() noexcept {
+    return impl_->domain;
+}
+
+std::uint64_t Space::allocate(std::size_t bytes, Kind kind) {
+    return impl_->heap.allocate(bytes, kind) + sizeof(BlockHeader);
+}
+void Space::free(std::uint64_t offset) noexcept {
+    impl_->heap.free_own(offset - sizeof(BlockHeader));
+}
+
+void Space::give_to_process(std::uint64_t offset) {
+    const auto self = impl_->self();
+    impl_->heap.give_to_process(offset - sizeof(BlockHeader), self.serial, self.record);
+}
+void Space::drop(std::uint64_t offset) noexcept {
+    // A process without a record owns nothing: its copies of handles came by fork.
+    if (const auto self = impl_->self_if_any())
+        impl_->heap.drop(offset - sizeof(BlockHeader), self->serial, self->record);
+}
+
+void Space::give_to_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept {
+    impl_->heap.give_to_ring(offset - sizeof(BlockHeader), ring_offset - sizeof(BlockHeader));
+}
+bool Space::take_from_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept {
+    return impl_->heap.take_from_ring(offset - sizeof(BlockHeader),
+                                      ring_offset - sizeof(BlockHeader));
+}
+
+std::byte* Space::checked(std::uint64_t offset, std::size_t bytes) const {
+    const std::uint64_t block = offset - sizeof(BlockHeader);
+    if (!impl_->heap.plausible(block) ||
+        impl_->heap.block(block).size - sizeof(BlockHeader) < bytes)
+        throw CorruptSharedMemory(fmt::format("shared memory says that {} bytes lie at {:#x}, "
+                                              "where no such block is: it was overwritten; "
+                                              "look for a process that writes where it should not",
+                                              bytes, offset));
+    return at(offset);
+}
+
+void Space::sweep() noexcept {
+    impl_->heap.sweep();
+}
+SpaceUsage Space::usage() const noexcept {
+    return impl_->heap.usage();
+}
+
+namespace {
+
+std::string name_of_pid(const Heap& heap, std::uint32_t pid) {
+    const std::uint32_t used =
+        std::min(heap.header().process_high_water, heap.segment().process_slots);
+    for (std::uint32_t i = 0; i < used; ++i) {
+        const ProcessRecord& record = heap.records()[i];
+        if (record.serial == 0 || record.pid != pid)
+            continue;
+        return {record.name.data(), ::strnlen(record.name.data(), record.name.size())};
+    }
+    return {};
+}
+
+} // namespace
+
+std::string Space::process_name(liveness::ThreadWord name) const {
+    const std::uint32_t pid = liveness::pid_of(impl_->domain, name);
+    if (pid == 0)
+        return {};
+    std::string found = name_of_pid(impl_->heap, pid);
+    // In a named segment only the processes that opened it have a record; the arena knows the whole
+    // tree.
+    if (found.empty())
+        if (Space* tree = tree_space_if_any(); tree != nullptr && tree != this)
+            found = name_of_pid(tree->impl().heap, pid);
+    return found;
+}
+
+} // namespace multifork::arena

@@ -1,0 +1,159 @@
+#include <multifork/channel/message_ring.hpp>
+
+#include <cstring>
+#include <utility>
+
+namespace multifork {
+namespace {
+
+using arena::inline_message_bytes;
+using arena::MessageSlot;
+
+// A buffer above this is given back rather than kept for the thread's next message.
+constexpr std::size_t keep_at_most = 1u << 20;
+
+thread_local std::vector<std::byte> spare_buffer;
+
+/// Clears away what the head comment of message_ring.hpp lists.
+class Repair {
+public:
+    explicit Repair(const arena::Object& object) noexcept : object_(object) {}
+    void uncommitted_put(std::byte* slot) const noexcept { free_block_in(slot); }
+    void committed_get(std::byte* slot) const noexcept { free_block_in(slot); }
+
+private:
+    void free_block_in(std::byte* bytes) const noexcept {
+        auto& slot = *reinterpret_cast<MessageSlot*>(bytes);
+        // relaxed, here and below: the ring's locks order it
+        const std::uint64_t block = slot.block.exchange(0, std::memory_order_relaxed);
+        arena::Space& space = object_.space();
+        if (block != 0 && space.take_from_ring(block, object_.offset()))
+            space.free(block);
+    }
+    const arena::Object& object_;
+};
+
+/// A block that is freed unless the message got into the ring.
+class OutgoingBlock {
+public:
+    OutgoingBlock(arena::Space& space, std::span<const std::byte> bytes)
+        : space_(space), offset_(space.allocate(bytes.size(), arena::Kind::bytes)) {
+        std::memcpy(space.at(offset_), bytes.data(), bytes.size());
+    }
+    ~OutgoingBlock() {
+        if (offset_ != 0)
+            space_.free(offset_);
+    }
+    OutgoingBlock(const OutgoingBlock&) = delete;
+    OutgoingBlock& operator=(const OutgoingBlock&) = delete;
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    void sent() noexcept { offset_ = 0; }
+
+private:
+    arena::Space& space_;
+    std::uint64_t offset_;
+};
+
+/// The slot of the next put; whatever the last get from it has left is cleared away.
+MessageSlot& settled_slot(std::byte* place, core::RingHeader& ring, const core::RingShape& shape,
+                          liveness::Domain& domain, const Repair& repair) {
+    auto& slot = *reinterpret_cast<MessageSlot*>(place);
+    if (slot.block.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        // Its consumer is about to clear it, or has died: either way it is cleared once the lock is
+        // ours.
+        if (core::ring_lock_consumers(ring, shape, domain, platform::Deadline::never(), repair))
+            core::unlock(ring.consumers);
+    }
+    return slot;
+}
+
+} // namespace
+
+MessageBuffer::MessageBuffer() : bytes_(std::move(spare_buffer)) {
+    bytes_.clear();
+}
+
+MessageBuffer::~MessageBuffer() {
+    if (bytes_.capacity() <= keep_at_most && bytes_.capacity() > spare_buffer.capacity())
+        spare_buffer = std::move(bytes_);
+}
+
+Message::~Message() {
+    if (block_ != 0)
+        space_->free(block_);
+}
+
+core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shape,
+                             const arena::Object& object, platform::Deadline deadline,
+                             std::span<const std::byte> bytes) {
+    const Repair repair(object);
+    liveness::Domain& domain = object.space().domain();
+    if (bytes.size() <= inline_message_bytes)
+        return core::ring_put(
+            ring, shape, domain, deadline,
+            [&](std::byte* place) {
+                MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
+                slot.size = bytes.size();
+                slot.block.store(0, std::memory_order_relaxed);
+                if (!bytes.empty())
+                    std::memcpy(slot.inline_bytes(), bytes.data(), bytes.size());
+            },
+            repair);
+
+    OutgoingBlock block(object.space(), bytes);
+    const core::RingResult result = core::ring_put(
+        ring, shape, domain, deadline,
+        [&](std::byte* place) {
+            MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
+            slot.size = bytes.size();
+            slot.block.store(block.offset(), std::memory_order_relaxed);
+            // The heir looks for the ring's blocks by the slot: the slot comes first.
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+            object.space().give_to_ring(block.offset(), object.offset());
+        },
+        repair);
+    if (result == core::RingResult::done)
+        block.sent();
+    return result;
+}
+
+bool message_get(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
+                 platform::Deadline deadline, Message& message) {
+    arena::Space& space = object.space();
+    struct {
+        std::uint64_t size;
+        std::uint64_t block;
+    } taken{};
+    const auto result = core::ring_get(
+        ring, shape, space.domain(), deadline,
+        [&](const std::byte* place) {
+            const auto& slot = *reinterpret_cast<const MessageSlot*>(place);
+            taken = {slot.size, slot.block.load(std::memory_order_relaxed)};
+            if (taken.block != 0)
+                static_cast<void>(space.checked(taken.block, taken.size));
+            else if (taken.size <= inline_message_bytes)
+                std::memcpy(message.inline_.data(), slot.inline_bytes(), taken.size);
+            else
+                core::ring_corrupt(ring, shape);
+        },
+        [&](std::byte* place) {
+            if (taken.block == 0)
+                return;
+            if (space.take_from_ring(taken.block, object.offset()))
+                message.block_ = taken.block;
+            reinterpret_cast<MessageSlot*>(place)->block.store(0, std::memory_order_relaxed);
+        },
+        Repair(object));
+    if (result != core::RingResult::done)
+        return false;
+    message.space_ = &space;
+    if (taken.block == 0)
+        message.bytes_ = {message.inline_.data(), static_cast<std::size_t>(taken.size)};
+    else if (message.block_ != 0)
+        message.bytes_ = {space.at(taken.block), static_cast<std::size_t>(taken.size)};
+    else
+        core::ring_corrupt(ring, shape);
+    return true;
+}
+
+} // namespace multifork

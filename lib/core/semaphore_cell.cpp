@@ -1,0 +1,256 @@
+#include "liveness/registry.hpp"
+#include "liveness/sleep.hpp"
+#include "platform/futex.hpp"
+
+#include <multifork/core/semaphore_cell.hpp>
+#include <multifork/error.hpp>
+#include <multifork/platform/mutant.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace multifork::core {
+namespace {
+
+using liveness::Domain;
+using liveness::nobody;
+using liveness::ThreadWord;
+using Entry = SemaphoreCell::Entry;
+
+// Everything below that touches total, value or the ledger runs under the cell's lock, whose
+// acquire and release order it; hence relaxed. Compiler barriers keep each commit between what it
+// needs and what follows from it.
+constexpr auto relaxed = std::memory_order_relaxed;
+
+void compiler_barrier() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+class Ledger {
+public:
+    Ledger(SemaphoreCell& cell, Domain& domain) noexcept : cell_(cell), domain_(domain) {}
+
+    [[nodiscard]] Entry* begin() const noexcept { return cell_.ledger(); }
+    [[nodiscard]] Entry* end() const noexcept {
+        return cell_.ledger() + std::min(cell_.used.load(relaxed), cell_.capacity);
+    }
+
+    [[nodiscard]] Entry* find(ThreadWord name) const noexcept {
+        const auto at = std::find_if(begin(), end(),
+                                     [&](const Entry& e) { return e.name.load(relaxed) == name; });
+        return at == end() ? nullptr : at;
+    }
+
+    /// Drops the entries of the dead. \return whether there were any
+    bool drop_dead() const noexcept {
+        bool any = false;
+        for (Entry& entry : *this) {
+            const ThreadWord name = entry.name.load(relaxed);
+            if (name == nobody || liveness::is_alive(domain_, name))
+                continue;
+            entry.name.store(nobody, relaxed); // COMMIT: its permits are back
+            any = true;
+        }
+        if (any)
+            recompute();
+        return any;
+    }
+
+    void recompute() const noexcept {
+        std::int64_t free = cell_.total.load(relaxed);
+        for (const Entry& entry : *this)
+            if (entry.name.load(relaxed) != nobody)
+                free -= static_cast<std::int64_t>(entry.count.load(relaxed));
+        cell_.value.store(free, relaxed);
+    }
+
+    /// COMMITs one permit to `me`.
+    void add(ThreadWord me) const noexcept {
+        Entry* entry = find(me);
+        if (entry != nullptr) {
+            entry->count.store(entry->count.load(relaxed) + 1, relaxed);
+            return;
+        }
+        entry = find(nobody);
+        if (entry == nullptr)
+            entry = fresh();
+        entry->count.store(1, relaxed);
+        compiler_barrier(); // the name makes the entry: its count comes first
+        entry->name.store(me, relaxed);
+    }
+
+    /// COMMITs one permit less to the entry.
+    static void take_from(Entry& entry) noexcept {
+        const std::uint64_t count = entry.count.load(relaxed);
+        if (count > 1)
+            entry.count.store(count - 1, relaxed);
+        else
+            entry.name.store(nobody, relaxed);
+    }
+
+    /// An orderly end: what the entry holds leaves the semaphore for good.
+    void settle(Entry& entry) const noexcept {
+        const auto held = static_cast<std::int64_t>(entry.count.load(relaxed));
+        cell_.total.store(cell_.total.load(relaxed) - held, relaxed); // COMMIT
+        compiler_barrier();
+        entry.name.store(nobody, relaxed);
+    }
+
+private:
+    [[nodiscard]] Entry* fresh() const noexcept {
+        const std::uint32_t used = cell_.used.load(relaxed);
+        if (used < cell_.capacity) {
+            cell_.used.store(used + 1,
+                             relaxed); // before the entry is made: no survivor overlooks it
+            compiler_barrier();
+            return cell_.ledger() + used;
+        }
+        settle(*begin()); // see the head comment of the header
+        return begin();
+    }
+
+    SemaphoreCell& cell_;
+    Domain& domain_;
+};
+
+/// \return false when the time ran out
+bool take_lock(SemaphoreCell& cell, Domain& domain, ThreadWord me, platform::Deadline deadline) {
+    const Acquired got = lock(cell.lock, domain, me, deadline, OnDeath::inherit);
+    if (got == Acquired::inherited && !MULTIFORK_MUTANT(no_recompute)) {
+        const Ledger ledger(cell, domain);
+        if (!ledger.drop_dead())
+            ledger.recompute();
+    }
+    return got == Acquired::clean || got == Acquired::inherited;
+}
+
+void wake_sleeper(SemaphoreCell& cell) noexcept {
+    // After unlock(), whose exchange orders the release of a permit before this load; pairs with
+    // the sleeper's store of the flag.
+    if (cell.flag.load() != 0 && cell.flag.exchange(0) != 0)
+        platform::futex_wake(cell.flag, 1);
+}
+
+/// Hints to the thread's end that it may have something to settle; see liveness::Beacon.
+void count_holding(Domain& domain, ThreadWord me, int change) noexcept {
+    auto& holdings = domain.registry().beacons()[liveness::slot_of(me)].holdings;
+    const std::uint32_t now = holdings.load(relaxed); // written by its own thread alone
+    if (change > 0 || now > 0)
+        holdings.store(change > 0 ? now + 1 : now - 1, relaxed);
+}
+
+} // namespace
+
+void init_semaphore(SemaphoreCell& cell, std::int64_t initial) noexcept {
+    cell.total.store(initial, relaxed); // nobody else sees the cell yet
+    cell.value.store(initial, relaxed);
+    cell.capacity = semaphore_ledger_size(initial);
+}
+
+bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline deadline) {
+    const Ledger ledger(cell, domain);
+    bool slept = false;
+    for (;;) {
+        const ThreadWord me = liveness::enter(domain);
+        if (!take_lock(cell, domain, me, deadline))
+            return false;
+        if (cell.value.load(relaxed) > 0 || (ledger.drop_dead() && cell.value.load(relaxed) > 0)) {
+            count_holding(domain, me, +1);
+            ledger.add(me);
+            compiler_barrier();
+            const std::int64_t left = cell.value.load(relaxed) - 1;
+            cell.value.store(left, relaxed);
+            unlock(cell.lock);
+            if (slept && left > 0)
+                wake_sleeper(cell);
+            return true;
+        }
+        if (deadline.is_poll()) {
+            unlock(cell.lock);
+            return false;
+        }
+        liveness::Sleep sleep(domain);
+        cell.flag.store(1);
+        sleep.while_equal(cell.flag, 1);
+        sleep.while_equal(cell.changes, cell.changes.load(relaxed));
+        bool somebody_died = false;
+        for (const Entry& entry : ledger) {
+            const ThreadWord name = entry.name.load(relaxed);
+            if (name != nobody && !sleep.while_alive(name))
+                somebody_died = true;
+        }
+        unlock(cell.lock);
+        if (somebody_died)
+            continue;
+        const auto result = sleep.wait(deadline);
+        if (result.slept) {
+            slept = true;
+            cell.flag.store(1); // others may sleep behind this one
+        }
+        if (result.timed_out) {
+            platform::futex_wake(cell.flag,
+                                 1); // the wake-up may have come together with the timeout
+            return false;
+        }
+    }
+}
+
+bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits) {
+    const ThreadWord me = liveness::enter(domain);
+    if (!take_lock(cell, domain, me, platform::Deadline::never()))
+        std::abort(); // waits for ever
+    const Ledger ledger(cell, domain);
+    if (permits > max_permits - cell.value.load(relaxed)) {
+        unlock(cell.lock);
+        return false;
+    }
+    for (std::int64_t i = 0; i < permits; ++i) {
+        // Before the commit: a sleeper that is about to arm must find the word changed.
+        cell.changes.store(cell.changes.load(relaxed) + 1, relaxed);
+        compiler_barrier();
+        Entry* entry = ledger.find(me);
+        const bool own = entry != nullptr;
+        if (!own)
+            entry = std::find_if(ledger.begin(), ledger.end(),
+                                 [](const Entry& e) { return e.name.load(relaxed) != nobody; });
+        if (own || entry != ledger.end())
+            Ledger::take_from(*entry);
+        else
+            cell.total.store(cell.total.load(relaxed) + 1, relaxed); // COMMIT
+        compiler_barrier();
+        cell.value.store(cell.value.load(relaxed) + 1, relaxed);
+        if (own)
+            count_holding(domain, me, -1);
+    }
+    unlock(cell.lock);
+    for (std::int64_t i = 0; i < permits && cell.flag.load() != 0; ++i)
+        wake_sleeper(cell);
+    return true;
+}
+
+bool semaphore_knows(const SemaphoreCell& cell, ThreadWord name) noexcept {
+    const std::uint32_t used = std::min(cell.used.load(relaxed), cell.capacity);
+    return std::any_of(cell.ledger(), cell.ledger() + used,
+                       [&](const Entry& entry) { return entry.name.load(relaxed) == name; });
+}
+
+void semaphore_leave(SemaphoreCell& cell, Domain& domain, ThreadWord name) {
+    if (!take_lock(cell, domain, liveness::enter(domain), platform::Deadline::never()))
+        return;
+    const Ledger ledger(cell, domain);
+    if (Entry* entry = ledger.find(name); entry != nullptr)
+        ledger.settle(*entry);
+    unlock(cell.lock);
+}
+
+std::int64_t semaphore_value(SemaphoreCell& cell, Domain& domain) {
+    if (!take_lock(cell, domain, liveness::enter(domain), platform::Deadline::never()))
+        return 0;
+    const Ledger ledger(cell, domain);
+    ledger.drop_dead();
+    const std::int64_t free = cell.value.load(relaxed);
+    unlock(cell.lock);
+    return free;
+}
+
+} // namespace multifork::core

@@ -1,0 +1,287 @@
+#include "liveness/registry.hpp"
+#include "platform/futex.hpp"
+#include "platform/robust_list.hpp"
+#include "platform/system.hpp"
+
+#include <multifork/error.hpp>
+#include <multifork/liveness/domain.hpp>
+#include <multifork/platform/mutant.hpp>
+
+#include <fmt/core.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+
+namespace multifork::liveness {
+namespace {
+
+using platform::futex_owner_died;
+using platform::futex_waiters;
+
+// What a thread without seats sees: nobody everywhere, so that enter() needs no check for a null
+// pointer.
+constinit std::array<Seat, max_domains + 1> no_seats{};
+void* nowhere = nullptr;
+
+// The last seat is no seat: it says which process the page belongs to, and reads 0 in a forked
+// child.
+constexpr std::size_t page_owner = max_domains;
+constexpr std::size_t seats_bytes = (max_domains + 1) * sizeof(Seat);
+
+struct Domains {
+    std::mutex mutex;
+    std::array<Domain*, max_domains> open{};
+    std::atomic<std::uint32_t> closing{0}; // domains that wait for their threads to leave
+};
+
+Domains& domains() {
+    static Domains* const all =
+        new Domains; // never destroyed: threads leave after static destructors
+    return *all;
+}
+
+extern "C" void leave_at_thread_exit(void*) {
+    detach_this_thread();
+}
+
+void detach_at_thread_exit() {
+    // A pthread key and not a thread_local destructor: keys run after those, when the thread's own
+    // objects no longer lock anything, and run again if the thread attached once more meanwhile.
+    static const pthread_key_t key = [] {
+        pthread_key_t made{};
+        if (::pthread_key_create(&made, leave_at_thread_exit) != 0)
+            throw Error(std::errc::resource_unavailable_try_again,
+                        "no pthread key left: close some libraries that use thread-local data");
+        return made;
+    }();
+    ::pthread_setspecific(key, this_thread.seats);
+}
+
+platform::RobustHead& head_of_this_thread() {
+    return *reinterpret_cast<platform::RobustHead*>(
+        reinterpret_cast<char*>(this_thread.op_pending) -
+        offsetof(platform::RobustHead, op_pending));
+}
+
+/// Makes this thread's page of seats, or finds out that a fork wiped it.
+void prepare_thread() {
+    if (this_thread.seats[page_owner].me == platform::process_id())
+        return;
+    platform::RobustHead* head = platform::own_robust_head();
+    if (head == nullptr)
+        throw Error(std::errc::not_supported,
+                    "this C library keeps its robust futex list in a form that is not known here; "
+                    "multifork runs with glibc or musl on 64-bit Linux");
+    head->op_pending = nullptr; // a forked child inherits what its parent was about to do
+    if (this_thread.seats == no_seats.data()) {
+        void* page = ::mmap(nullptr, seats_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED)
+            platform::throw_errno("mapping a thread's seats");
+        if (::madvise(page, seats_bytes, MADV_WIPEONFORK) != 0) {
+            ::munmap(page, seats_bytes);
+            platform::throw_errno("MADV_WIPEONFORK (Linux 4.14)");
+        }
+        this_thread.seats = static_cast<Seat*>(page);
+    }
+    this_thread.seats[page_owner].me = platform::process_id();
+    this_thread.op_pending = &head->op_pending;
+    detach_at_thread_exit();
+}
+
+/// Tries to take one slot; the thread may die at any instruction of it.
+bool claim(Registry& registry, std::uint32_t slot, ThreadWord& name) {
+    Beacon& beacon = registry.beacons()[slot];
+    const std::uint32_t found = beacon.node.word.load(std::memory_order_relaxed);
+    const bool dead = found == (futex_owner_died | futex_waiters);
+    if (found != 0 && !dead)
+        return false;
+
+    platform::RobustHead& head = head_of_this_thread();
+    const std::uint32_t tid = platform::thread_id();
+    head.op_pending = platform::robust_entry(beacon.node);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    std::uint32_t expected = found;
+    // Death from here on leaves DIED|WAITERS, by op_pending: the slot can be taken again.
+    if (!beacon.node.word.compare_exchange_strong(expected,
+                                                  tid | futex_owner_died | futex_waiters)) {
+        head.op_pending = nullptr;
+        return false;
+    }
+    if (dead)
+        registry.deaths.fetch_add(1, std::memory_order_relaxed); // a counter; nothing hangs on it
+    // While the word says DIED nobody believes any name of this slot, old or new.
+    const std::uint64_t generation = beacon.generation.load(std::memory_order_relaxed) + 1;
+    beacon.generation.store(generation, std::memory_order_relaxed); // published by the word below
+    beacon.pid.store(platform::process_id(), std::memory_order_relaxed);
+    beacon.holdings.store(0, std::memory_order_relaxed);
+    if (MULTIFORK_MUTANT(publish_early)) {
+        head.op_pending = nullptr;
+        beacon.node.word.store(tid | futex_waiters, std::memory_order_release);
+    }
+    platform::robust_link(head, beacon.node);
+    // release: pairs with is_alive(). Death from here on marks the word, by the list.
+    beacon.node.word.store(tid | futex_waiters, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    head.op_pending = nullptr;
+    name = make_thread_word(slot, generation);
+    return true;
+}
+
+bool claim_between(Registry& registry, std::uint32_t from, std::uint32_t to, ThreadWord& name) {
+    for (std::uint32_t slot = from; slot < to; ++slot)
+        if (claim(registry, slot, name)) {
+            registry.hint.store(slot + 1, std::memory_order_relaxed);
+            return true;
+        }
+    return false;
+}
+
+ThreadWord take_slot(Registry& registry) {
+    ThreadWord name = nobody;
+    // Used slots first, so that the registry stays small in memory; the hint saves most of the
+    // looking.
+    const std::uint32_t used =
+        std::min(registry.high_water.load(std::memory_order_relaxed), registry.capacity);
+    const std::uint32_t hint = std::min(registry.hint.load(std::memory_order_relaxed), used);
+    if (claim_between(registry, hint, used, name) || claim_between(registry, 0, hint, name))
+        return name;
+    for (std::uint32_t slot = used; slot < registry.capacity; ++slot) {
+        // The water rises before the slot is used: no survivor overlooks a slot.
+        std::uint32_t water = registry.high_water.load(std::memory_order_relaxed);
+        while (water < slot + 1 && !registry.high_water.compare_exchange_weak(water, slot + 1)) {
+        }
+        if (claim(registry, slot, name))
+            return name;
+    }
+    throw TooManyThreads(fmt::format("all {} thread slots of this shared memory are taken; end "
+                                     "some threads or processes, or make it "
+                                     "with more slots",
+                                     registry.capacity));
+}
+
+void leave(Domain& domain, Seat& seat) noexcept {
+    Registry& registry = domain.registry();
+    Beacon& beacon = registry.beacons()[slot_of(seat.me)];
+    platform::RobustHead& head = head_of_this_thread();
+    if (domain.on_leave != nullptr)
+        domain.on_leave(domain, seat.me);
+    head.op_pending = platform::robust_entry(beacon.node);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    platform::robust_unlink(head, beacon.node);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    beacon.node.word.store(0); // free, and to whoever waits for what this thread held: it is gone
+    // The word being 0, op_pending at it would ring like a bell; whoever sleeps on it is woken
+    // here.
+    platform::futex_wake(beacon.node.word, platform::wake_everybody);
+    head.op_pending = nullptr;
+    registry.hint.store(slot_of(seat.me), std::memory_order_relaxed);
+    seat = {};
+    domain.attached.fetch_sub(1);
+    domain.release_if_unused();
+}
+
+/// Leaves every domain of the calling thread that `wanted` holds for.
+template <class Predicate>
+void leave_where(Predicate wanted) noexcept {
+    Domains& all = domains();
+    for (std::size_t i = 0; i < max_domains; ++i) {
+        Seat& seat = this_thread.seats[i];
+        if (seat.me == nobody)
+            continue;
+        Domain* domain = nullptr;
+        {
+            const std::scoped_lock hold(all.mutex);
+            domain = all.open[i];
+        }
+        if (domain != nullptr && wanted(*domain))
+            leave(*domain, seat);
+    }
+}
+
+} // namespace
+
+constinit thread_local ThreadSeats this_thread{no_seats.data(), &nowhere};
+
+Domain::Domain(Registry& registry) : registry_(registry), index_(0) {
+    Domains& all = domains();
+    const std::scoped_lock hold(all.mutex);
+    while (index_ < max_domains && all.open[index_] != nullptr)
+        ++index_;
+    if (index_ == max_domains)
+        throw TooManyThreads(fmt::format(
+            "this process has {} shared segments open; drop some named objects", max_domains));
+    all.open[index_] = this;
+}
+
+Domain::~Domain() {
+    Domains& all = domains();
+    const std::scoped_lock hold(all.mutex);
+    all.open[index_] = nullptr;
+}
+
+void Domain::close() noexcept {
+    domains().closing.fetch_add(1);
+    closing = true;
+    detach(*this);
+    release_if_unused();
+}
+
+void Domain::release_if_unused() noexcept {
+    // Closer and leaver may both come here; the exchange lets one of them through.
+    if (!closing || attached != 0 || released_.exchange(true))
+        return;
+    domains().closing.fetch_sub(1);
+    if (on_unused != nullptr)
+        on_unused(*this);
+}
+
+void before_fork() {
+    domains().mutex.lock();
+}
+
+void after_fork_in_parent() noexcept {
+    domains().mutex.unlock();
+}
+
+void after_fork_in_child() noexcept {
+    domains().mutex.unlock(); // taken in the parent's prepare handler by this very thread
+    *this_thread.op_pending = nullptr;
+    for (Domain* domain : domains().open)
+        if (domain != nullptr)
+            domain->attached = 0;
+}
+
+ThreadWord attach(Domain& domain) {
+    prepare_thread();
+    if (domains().closing.load(std::memory_order_relaxed) !=
+        0) // a hint: the next attach looks again
+        leave_where([](const Domain& other) { return other.closing.load(); });
+    Seat& seat = this_thread.seats[domain.index()];
+    if (seat.me == nobody) {
+        seat.me = take_slot(domain.registry());
+        seat.bell = platform::robust_entry(domain.registry().bell.node);
+        domain.attached.fetch_add(1);
+    }
+    return enter(domain);
+}
+
+void detach(Domain& domain) noexcept {
+    Seat& seat = this_thread.seats[domain.index()];
+    if (seat.me != nobody)
+        leave(domain, seat);
+}
+
+void detach_this_thread() noexcept {
+    if (this_thread.seats == no_seats.data())
+        return;
+    leave_where([](const Domain&) { return true; });
+    Seat* const page = this_thread.seats;
+    this_thread = {no_seats.data(), &nowhere};
+    ::munmap(page, seats_bytes);
+}
+
+} // namespace multifork::liveness

@@ -1,0 +1,87 @@
+#pragma once
+
+#include "platform/robust_list.hpp"
+
+#include <multifork/liveness/thread_word.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+// The registry of threads, in shared memory. One a segment.
+//
+//   offset 0     bell        one cache line; its word is 0 for ever
+//          64    relay       epoch of "everybody look around"; bumped by whoever hears of a death
+//          128   capacity, high water, hint, deaths
+//          192   beacons     one cache line for each thread slot
+//
+// A beacon's word, and who may store it:
+//
+//   0                    free                          -> claimed, by CAS of any thread
+//   DIED|WAITERS         its thread died               -> claimed, by CAS of any thread
+//   tid|DIED|WAITERS     claimed, not yet in use       -> alive, by the claimer; -> dead, by the
+//   kernel tid|WAITERS          alive                         -> 0, by the thread itself; -> dead,
+//   by the kernel
+//
+// WAITERS is always set so that the kernel always wakes a sleeper. The claimer already has
+// op_pending at the node when it does the CAS, so that there is no instruction at which its death
+// would go unnoticed.
+//
+// Taking a slot:  CAS word -> tid|DIED  |  generation + 1  |  link into the robust list  |  word =
+// tid A name (slot, generation) is alive iff the word has a tid and no DIED, and the generation is
+// that of the name. Since the generation grows while the word still says DIED, no moment exists at
+// which an old name looks alive again; this is what sweeps, at one stroke, every entry that a
+// former user of the slot left in any lock word, ledger or block header.
+//
+// The bell: during an operation op_pending points at it. The word being 0, the kernel cannot mark
+// it; it wakes one sleeper, which then relays: bumps `relay` and wakes everybody who sleeps on
+// that.
+
+namespace multifork::liveness {
+
+struct alignas(64) Beacon {
+    platform::RobustNode node;             // 0   written by its thread; the word also by the kernel
+    std::atomic<std::uint64_t> generation; // 40  written by the claimer only
+    std::atomic<std::uint32_t> pid;        // 48  written by its thread, before it is alive
+    std::atomic<std::uint32_t>
+        holdings; // 52  ledger entries of this thread; a hint, written by it alone
+    std::uint64_t spare;
+};
+static_assert(sizeof(Beacon) == 64 && offsetof(Beacon, generation) == 40);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
+              std::atomic<std::uint64_t>::is_always_lock_free);
+
+struct Registry {
+    alignas(64) Beacon bell;
+    alignas(64) std::atomic<std::uint32_t> relay;
+    alignas(64) std::uint32_t capacity;    // written once, before anybody else can see the segment
+    std::atomic<std::uint32_t> high_water; // no slot at or above it was ever used
+    std::atomic<std::uint32_t> hint;       // where a free slot may be
+    std::atomic<std::uint32_t> deaths;     // dead slots found so far: grows, never exact
+
+    [[nodiscard]] Beacon* beacons() noexcept { return reinterpret_cast<Beacon*>(this + 1); }
+    [[nodiscard]] const Beacon* beacons() const noexcept {
+        return reinterpret_cast<const Beacon*>(this + 1);
+    }
+};
+static_assert(sizeof(Registry) == 192);
+
+[[nodiscard]] constexpr std::size_t registry_bytes(std::uint32_t capacity) {
+    return sizeof(Registry) + capacity * sizeof(Beacon);
+}
+
+/// Makes a registry of zeroed bytes.
+void init_registry(Registry& registry, std::uint32_t capacity) noexcept;
+
+/// The beacon of a name, or nullptr when the slot number cannot be one (garbage in shared memory).
+[[nodiscard]] const Beacon* beacon_of(const Registry& registry, ThreadWord name) noexcept;
+
+/// Whether a beacon's word is that of a living thread.
+[[nodiscard]] constexpr bool word_is_alive(std::uint32_t word) noexcept {
+    return (word & platform::futex_owner_died) == 0 && (word & platform::futex_tid_mask) != 0;
+}
+
+/// Tells every sleeper of the segment to look at its state again.
+void relay(Registry& registry) noexcept;
+
+} // namespace multifork::liveness

@@ -1,0 +1,89 @@
+#include "liveness/sleep.hpp"
+
+#include <multifork/liveness/tuning.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+namespace multifork::liveness {
+
+Tuning& tuning() noexcept {
+    static Tuning& the_one = []() -> Tuning& {
+        static Tuning made;
+        if (const char* off = std::getenv("MULTIFORK_NO_WAITV"); off != nullptr && *off == '1')
+            made.use_waitv = false;
+        if (std::thread::hardware_concurrency() == 1)
+            made.spins = 0;
+        return made;
+    }();
+    return the_one;
+}
+
+Sleep::Sleep(Domain& domain) noexcept
+    : domain_(domain), epoch_(domain.registry().relay.load()) {
+} // seq_cst: before any look at the state
+
+void Sleep::add(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
+    if (count_ < words_.size())
+        words_[count_++] = {&word, value};
+}
+
+void Sleep::while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
+    add(word, value);
+    if (count_ > 1)
+        return;
+    add(domain_.registry().bell.node.word, 0);
+    add(domain_.registry().relay, epoch_);
+}
+
+bool Sleep::while_alive(ThreadWord name) noexcept {
+    const Beacon* beacon = beacon_of(domain_.registry(), name);
+    if (beacon == nullptr)
+        return false;
+    const std::uint32_t word =
+        beacon->node.word.load(std::memory_order_acquire); // as in is_alive()
+    if (!is_alive(domain_, name))
+        return false;
+    first_beacon_ = std::min(first_beacon_, count_);
+    add(beacon->node.word, word);
+    return true;
+}
+
+bool Sleep::still_equal() const noexcept {
+    return std::all_of(words_.begin(), words_.begin() + static_cast<std::ptrdiff_t>(count_),
+                       [](const platform::FutexWord& w) { return w.word->load() == w.value; });
+}
+
+platform::FutexResult Sleep::arm(std::int64_t until_ns) noexcept {
+    using Why = platform::FutexResult::Why;
+    if (tuning().use_waitv.load(std::memory_order_relaxed)) {
+        const auto result = platform::futex_wait_any({words_.data(), count_}, until_ns);
+        if (result.why != Why::unsupported)
+            return result;
+        tuning().use_waitv = false; // an old kernel: this is found out once
+    }
+    if (!still_equal())
+        return {Why::changed, 0};
+    const std::int64_t tick = tuning().fallback_tick_ns.load(std::memory_order_relaxed);
+    const std::int64_t now = platform::monotonic_ns();
+    const std::int64_t step = until_ns - now > tick ? now + tick : until_ns;
+    return platform::futex_wait(words_[0], step);
+}
+
+Sleep::Result Sleep::wait(platform::Deadline deadline) noexcept {
+    using Why = platform::FutexResult::Why;
+    std::int64_t until = deadline.ns();
+    if (const std::int64_t tick = tuning().tick_ns.load(std::memory_order_relaxed); tick > 0)
+        until = std::min(until, platform::monotonic_ns() + tick);
+
+    const auto result = arm(until);
+    // Only one sleeper hears the bell, and only one hears a beacon: it tells the others. Nobody
+    // relays a relayed wake-up, so this cannot run away.
+    if (result.why == Why::woken && (result.index == bell_index || result.index >= first_beacon_))
+        relay(domain_.registry());
+    const bool slept = result.why != Why::changed;
+    return {slept, result.why == Why::timed_out && deadline.passed()};
+}
+
+} // namespace multifork::liveness

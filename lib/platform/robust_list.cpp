@@ -1,0 +1,67 @@
+#include "platform/robust_list.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+namespace multifork::platform {
+namespace {
+
+constexpr long word_offset = -32;
+
+// The order of the plain stores below matters to the kernel alone, which looks at them when the
+// thread is dead: the crash state is a prefix of the compiled program, so it is the compiler that
+// must not reorder.
+void compiler_barrier() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void*& previous_of(void* entry) noexcept {
+    return static_cast<void**>(entry)[-1];
+}
+
+// glibc registers the head when a thread starts, but a raw clone() leaves the kernel without it,
+// and get_robust_list then gives nothing. The head itself lies in the thread's own memory: remember
+// where.
+thread_local RobustHead* remembered = nullptr;
+
+} // namespace
+
+RobustHead* own_robust_head() noexcept {
+    static_assert(offsetof(RobustNode, next) - offsetof(RobustNode, word) == 32);
+    RobustHead* head = nullptr;
+    std::size_t size = 0;
+    if (::syscall(SYS_get_robust_list, 0, &head, &size) != 0)
+        return nullptr;
+    if (head == nullptr && remembered != nullptr &&
+        ::syscall(SYS_set_robust_list, remembered, sizeof(RobustHead)) == 0)
+        head = remembered;
+    if (head == nullptr || head->futex_offset != word_offset)
+        return nullptr;
+    remembered = head;
+    return head;
+}
+
+void robust_link(RobustHead& head, RobustNode& node) noexcept {
+    node.next = head.list;
+    node.prev = &head.list;
+    compiler_barrier();
+    if (node.next != &head.list)
+        previous_of(node.next) = &node.next;
+    compiler_barrier();
+    head.list = &node.next; // from here on the kernel finds the node
+    compiler_barrier();
+}
+
+void robust_unlink(RobustHead& head, RobustNode& node) noexcept {
+    *static_cast<void**>(node.prev) = node.next; // from here on the kernel does not find it
+    compiler_barrier();
+    if (node.next != &head.list)
+        previous_of(node.next) = node.prev;
+    compiler_barrier();
+    node.next = nullptr;
+    node.prev = nullptr;
+}
+
+} // namespace multifork::platform

@@ -1,0 +1,99 @@
+#include "platform/system.hpp"
+
+#include <multifork/error.hpp>
+#include <multifork/platform/clock.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <limits>
+
+namespace multifork::platform {
+
+void Descriptor::reset() noexcept {
+    if (fd_ >= 0)
+        ::close(fd_);
+    fd_ = -1;
+}
+
+void throw_errno(const std::string& what) {
+    const std::error_code code(errno, std::generic_category());
+    throw Error(code, what + ": " + code.message());
+}
+
+std::uint32_t thread_id() noexcept {
+    return static_cast<std::uint32_t>(::syscall(SYS_gettid));
+}
+
+std::uint32_t process_id() noexcept {
+    return static_cast<std::uint32_t>(::getpid());
+}
+
+Descriptor sealed_memory_file(const char* name, std::size_t size) {
+    Descriptor fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd)
+        throw_errno("memfd_create for the shared arena");
+    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+        throw_errno("sizing the shared arena");
+    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        throw_errno("sealing the shared arena");
+    return fd;
+}
+
+int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept {
+    for (;;) {
+        if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                        static_cast<off_t>(length)) == 0)
+            return 0;
+        if (errno != EINTR)
+            return errno;
+    }
+}
+
+bool release_pages(int fd, std::size_t offset, std::size_t length) noexcept {
+    return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(length)) == 0;
+}
+
+bool process_runs(std::uint32_t pid) noexcept {
+    if (pid == 0)
+        return false;
+    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)
+        return false;
+    const Descriptor pidfd = open_pidfd(static_cast<int>(pid));
+    if (!pidfd)
+        return errno != ESRCH;
+    return !wait_readable(pidfd.get(), 0);
+}
+
+Descriptor open_pidfd(int pid) noexcept {
+    return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool wait_readable(int fd, std::int64_t until_ns) noexcept {
+    pollfd entry{fd, POLLIN, 0};
+    for (;;) {
+        timespec left{};
+        const bool for_ever = until_ns == std::numeric_limits<std::int64_t>::max();
+        if (!for_ever) {
+            const std::int64_t ns = until_ns - monotonic_ns();
+            if (ns > 0)
+                left = {static_cast<std::time_t>(ns / 1'000'000'000),
+                        static_cast<long>(ns % 1'000'000'000)};
+        }
+        const int r = ::ppoll(&entry, 1, for_ever ? nullptr : &left, nullptr);
+        if (r > 0)
+            return true;
+        if (r == 0)
+            return false;
+        if (errno != EINTR)
+            return true; // a broken descriptor: whoever reads it will say so
+    }
+}
+
+} // namespace multifork::platform

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+// Descriptors and processes: thin names for system calls, with errno turned into exceptions where
+// the caller cannot go on, and into a result where it can.
+
+namespace multifork::platform {
+
+/// Owns one file descriptor.
+class Descriptor {
+public:
+    Descriptor() noexcept = default;
+    explicit Descriptor(int fd) noexcept : fd_(fd) {}
+    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        if (this != &other) {
+            reset();
+            fd_ = std::exchange(other.fd_, -1);
+        }
+        return *this;
+    }
+    ~Descriptor() { reset(); }
+
+    [[nodiscard]] int get() const noexcept { return fd_; }
+    [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+    void reset() noexcept;
+
+private:
+    int fd_ = -1;
+};
+
+/// Throws Error with errno's meaning: "what: No such file or directory".
+[[noreturn]] void throw_errno(const std::string& what);
+
+[[nodiscard]] std::uint32_t thread_id() noexcept;
+[[nodiscard]] std::uint32_t process_id() noexcept;
+
+/// An anonymous file in memory of `size` bytes whose size nobody can change any more.
+[[nodiscard]] Descriptor sealed_memory_file(const char* name, std::size_t size);
+
+/// Has the kernel set pages aside for a range of a file, so that a later write cannot fail.
+/// Retries on EINTR. \return 0 or an errno
+[[nodiscard]] int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept;
+
+/// Gives the pages of a range back to the kernel; they read as zero afterwards.
+/// \return false when the kernel would not, and the bytes are as before
+bool release_pages(int fd, std::size_t offset, std::size_t length) noexcept;
+
+/// Whether any thread of the process still runs; a zombie does not.
+[[nodiscard]] bool process_runs(std::uint32_t pid) noexcept;
+
+/// A descriptor that becomes readable when the process has ended; empty where the kernel has none.
+[[nodiscard]] Descriptor open_pidfd(int pid) noexcept;
+
+/// Waits until `fd` is readable (or its other end is gone). \return false when the time ran out
+[[nodiscard]] bool wait_readable(int fd, std::int64_t until_ns) noexcept;
+
+} // namespace multifork::platform

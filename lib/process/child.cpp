@@ -1,0 +1,287 @@
+#include "process/child.hpp"
+
+#include "arena/named.hpp"
+#include "arena/space_impl.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <utility>
+
+namespace multifork {
+namespace detail {
+namespace {
+
+struct Children {
+    std::mutex mutex;
+    std::vector<std::weak_ptr<Child>> all;
+};
+
+Children& children() {
+    static Children* const the_one = new Children;
+    return *the_one;
+}
+
+int code_of(int status) {
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+} // namespace
+
+Child::Child(ProcessOptions options, NewName made)
+    : name(options.name.empty() ? std::move(made.name) : std::move(options.name)),
+      daemon(options.daemon), identity(std::move(made.identity)), parent_pid(::getpid()) {}
+
+bool Child::reap_locked() {
+    if (exitcode)
+        return true;
+    int status = 0;
+    pid_t r = 0;
+    do {
+        r = ::waitpid(pid, &status, WNOHANG);
+    } while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return false;
+    // ECHILD: somebody else reaped it, or SIGCHLD is ignored. The child may have said how it ended.
+    exitcode = r == pid ? code_of(status) : board_in(board).heard_exit().value_or(255);
+    arena::Heap& heap = arena::tree_space().impl().heap;
+    if (record)
+        heap.end_process(*record);
+    record.reset();
+    if (*exitcode < 0) {
+        // It was killed: what its threads held in the arena, and files that only it had open, are
+        // nobody's.
+        heap.sweep();
+        if (arena::any_named_segment_was_opened())
+            arena::remove_stale();
+    }
+    return true;
+}
+
+bool Child::wait(platform::Deadline deadline) {
+    int end_signal = -1;
+    {
+        const std::scoped_lock hold(mutex);
+        if (reap_locked())
+            return true;
+        end_signal = pidfd.get();
+    }
+    if (deadline.is_poll())
+        return false;
+    if (end_signal >= 0) {
+        // The descriptor stays open: close() refuses while the child runs.
+        while (platform::wait_readable(end_signal, deadline.ns())) {
+            const std::scoped_lock hold(mutex);
+            if (reap_locked())
+                return true;
+        }
+        return false;
+    }
+    // No pidfd_open (before Linux 5.3, or no descriptor left): look again and again.
+    for (long pause_ns = 50'000; !deadline.passed();
+         pause_ns = std::min(pause_ns * 2, 10'000'000L)) {
+        const timespec pause{0, pause_ns};
+        ::nanosleep(&pause, nullptr);
+        const std::scoped_lock hold(mutex);
+        if (reap_locked())
+            return true;
+    }
+    return false;
+}
+
+void Child::check_open() const {
+    if (closed)
+        throw ProcessError(std::errc::bad_file_descriptor,
+                           fmt::format("{} was closed; ask before close()", name));
+}
+
+void Child::check_parent(const char* verb) const {
+    check_open();
+    if (parent_pid == ::getpid()) {
+        if (started)
+            return;
+        throw ProcessError(
+            std::errc::no_such_process,
+            fmt::format("{}() of {}, which was not started; call start() first", verb, name));
+    }
+    if (pid == ::getpid())
+        throw ProcessError(std::errc::resource_deadlock_would_occur,
+                           fmt::format("{} cannot {} itself", name, verb));
+    throw ProcessError(std::errc::no_child_process,
+                       fmt::format("{}() of {} by a process that is not its parent (pid {})", verb,
+                                   name, parent_pid));
+}
+
+void Child::signal(int number) {
+    const std::scoped_lock hold(mutex);
+    if (reap_locked())
+        return;
+    // By the pidfd, because between a look and a kill() the pid could be somebody else's; while it
+    // is not reaped, though, it cannot.
+    if (!pidfd || ::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) != 0)
+        ::kill(pid, number);
+}
+
+void remember_child(const std::shared_ptr<Child>& child) {
+    Children& mine = children();
+    const std::scoped_lock hold(mine.mutex);
+    std::erase_if(mine.all, [](const auto& weak) { return weak.expired(); });
+    mine.all.push_back(child);
+}
+
+void forget_children() noexcept {
+    new (&children().mutex) std::mutex; // a thread of the parent may have held it at the fork
+    children().all.clear();
+}
+
+} // namespace detail
+
+std::vector<ProcessHandle> active_children() {
+    auto& mine = detail::children();
+    const std::scoped_lock hold(mine.mutex);
+    std::vector<ProcessHandle> active;
+    std::erase_if(mine.all, [&](const auto& weak) {
+        const auto child = weak.lock();
+        if (!child)
+            return true;
+        const std::scoped_lock hold_child(child->mutex);
+        if (child->reap_locked())
+            return true;
+        active.emplace_back(child);
+        return false;
+    });
+    return active;
+}
+
+ProcessHandle::ProcessHandle(std::shared_ptr<detail::Child> child) noexcept
+    : child_(std::move(child)) {}
+ProcessHandle::ProcessHandle(const ProcessHandle&) = default;
+ProcessHandle::ProcessHandle(ProcessHandle&&) noexcept = default;
+ProcessHandle& ProcessHandle::operator=(const ProcessHandle&) = default;
+ProcessHandle& ProcessHandle::operator=(ProcessHandle&&) noexcept = default;
+ProcessHandle::~ProcessHandle() = default;
+
+std::string ProcessHandle::name() const {
+    return child_->name;
+}
+bool ProcessHandle::daemon() const {
+    return child_->daemon;
+}
+int ProcessHandle::ppid() const {
+    return child_->parent_pid;
+}
+
+std::optional<int> ProcessHandle::pid() const {
+    const std::scoped_lock hold(child_->mutex);
+    if (child_->pid == 0)
+        return std::nullopt;
+    return child_->pid;
+}
+
+std::optional<int> ProcessHandle::exitcode() const {
+    const std::scoped_lock hold(child_->mutex);
+    child_->check_open();
+    if (child_->started && child_->parent_pid == ::getpid())
+        child_->reap_locked();
+    return child_->exitcode;
+}
+
+bool ProcessHandle::is_alive() const {
+    const std::scoped_lock hold(child_->mutex);
+    child_->check_open();
+    if (child_->pid == ::getpid())
+        return true;
+    return child_->started && child_->parent_pid == ::getpid() && !child_->reap_locked();
+}
+
+std::optional<RemoteError> ProcessHandle::error() const {
+    const std::scoped_lock hold(child_->mutex);
+    child_->check_open();
+    if (!child_->started)
+        return std::nullopt;
+    return detail::board_in(child_->board).heard_error(child_->name, child_->pid);
+}
+
+bool ProcessHandle::join_before(platform::Deadline deadline) const {
+    {
+        const std::scoped_lock hold(child_->mutex);
+        child_->check_parent("join");
+    }
+    return child_->wait(deadline);
+}
+
+void ProcessHandle::join() const {
+    static_cast<void>(join_before(platform::Deadline::never()));
+}
+
+void ProcessHandle::terminate() const {
+    {
+        const std::scoped_lock hold(child_->mutex);
+        child_->check_parent("terminate");
+    }
+    child_->signal(SIGTERM);
+}
+void ProcessHandle::kill() const {
+    {
+        const std::scoped_lock hold(child_->mutex);
+        child_->check_parent("kill");
+    }
+    child_->signal(SIGKILL);
+}
+void ProcessHandle::interrupt() const {
+    {
+        const std::scoped_lock hold(child_->mutex);
+        child_->check_parent("interrupt");
+    }
+    child_->signal(SIGINT);
+}
+
+int ProcessHandle::sentinel() const {
+    const std::scoped_lock hold(child_->mutex);
+    child_->check_parent("sentinel");
+    if (!child_->pidfd)
+        throw ProcessError(
+            std::errc::not_supported,
+            "this system gives no descriptor for a process (pidfd_open, Linux 5.3); use "
+            "try_join_for()");
+    return child_->pidfd.get();
+}
+
+void ProcessHandle::close() const {
+    const std::scoped_lock hold(child_->mutex);
+    if (child_->closed)
+        return;
+    if (child_->started && child_->parent_pid == ::getpid() && !child_->reap_locked())
+        throw ProcessError(
+            std::errc::device_or_resource_busy,
+            fmt::format("close() of {}, which is still running; join() or terminate() it first",
+                        child_->name));
+    child_->closed = true;
+    child_->pidfd.reset();
+    child_->board = {};
+}
+
+std::string ProcessHandle::to_string() const {
+    const std::scoped_lock hold(child_->mutex);
+    const auto& c = *child_;
+    std::string state = "initial";
+    if (c.closed)
+        state = "closed";
+    else if (c.started && (c.parent_pid != ::getpid() || !child_->reap_locked()))
+        state = "started";
+    else if (c.exitcode)
+        state = *c.exitcode == 0 ? "stopped" : fmt::format("stopped exitcode={}", *c.exitcode);
+    const std::string pid = c.pid != 0 ? fmt::format(" pid={}", c.pid) : "";
+    return fmt::format("<Process name='{}'{} parent={} {}{}>", c.name, pid, c.parent_pid, state,
+                       c.daemon ? " daemon" : "");
+}
+
+} // namespace multifork

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "platform/system.hpp"
+#include "process/board.hpp"
+#include "process/self.hpp"
+
+#include <multifork/platform/clock.hpp>
+#include <multifork/process/process.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace multifork::detail {
+
+/// What the parent keeps about one child; shared by a Process and its handles.
+struct Child {
+    Child(ProcessOptions options, NewName made);
+
+    // Set before start, constant afterwards:
+    std::string name;
+    bool daemon = false;
+    std::vector<std::uint32_t> identity;
+    int parent_pid = 0;
+
+    // Under the mutex:
+    mutable std::mutex mutex;
+    bool started = false;
+    bool closed = false;
+    int pid = 0;
+    std::optional<int> exitcode;
+    platform::Descriptor pidfd;
+    arena::Object board;
+    std::optional<std::uint32_t> record; ///< in the arena's table of processes
+
+    /// Looks whether the child has ended, and if so reaps it. The mutex is held.
+    bool reap_locked();
+    /// Waits for the end; without the mutex. \return whether it has ended
+    bool wait(platform::Deadline deadline);
+    /// \throws ProcessError unless the caller is the parent and close() was not called
+    void check_parent(const char* verb) const;
+    void check_open() const;
+    void signal(int number);
+};
+
+/// The children of this process that were started and not seen to end.
+void remember_child(const std::shared_ptr<Child>& child);
+/// In a child: the siblings are not its children.
+void forget_children() noexcept;
+
+} // namespace multifork::detail

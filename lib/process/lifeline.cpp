@@ -1,0 +1,80 @@
+#include "process/lifeline.hpp"
+
+#include "platform/system.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+
+namespace multifork::detail {
+namespace {
+
+struct Lifeline {
+    std::mutex mutex;
+    int read_end = -1;         // of this process's own pipe
+    int write_end = -1;        // held by this process alone: its children close theirs
+    int parents_read_end = -1; // in a child: what it was forked with
+};
+
+Lifeline& lifeline() {
+    static Lifeline* const the_one = new Lifeline;
+    return *the_one;
+}
+
+extern "C" void lifeline_before_fork() {
+    lifeline().mutex.lock();
+}
+extern "C" void lifeline_in_parent() {
+    lifeline().mutex.unlock();
+}
+extern "C" void lifeline_in_child() {
+    Lifeline& line = lifeline();
+    ::close(line.write_end);
+    if (line.parents_read_end >= 0)
+        ::close(line.parents_read_end);
+    line.parents_read_end = line.read_end;
+    line.read_end = line.write_end = -1;
+    line.mutex.unlock();
+}
+
+} // namespace
+
+void prepare_lifeline() {
+    Lifeline& line = lifeline();
+    const std::scoped_lock hold(line.mutex);
+    if (line.write_end >= 0)
+        return;
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+        platform::throw_errno("making the pipe that ties daemons to this process");
+    line.read_end = ends[0];
+    line.write_end = ends[1];
+    static const int registered =
+        ::pthread_atfork(lifeline_before_fork, lifeline_in_parent, lifeline_in_child);
+    static_cast<void>(registered);
+}
+
+void hold_on_to_parent() noexcept {
+    // The signal's addressee belongs to the open file, and all children share the inherited one:
+    // open the pipe once more.
+    std::array<char, 64> path;
+    std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", lifeline().parents_read_end);
+    const int own =
+        ::open(path.data(), O_RDONLY | O_NONBLOCK); // kept, over exec too, as long as the process
+    if (own < 0)
+        return;
+    ::fcntl(own, F_SETOWN, ::getpid());
+    ::fcntl(own, F_SETSIG, SIGKILL);
+    ::fcntl(own, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
+    pollfd line{own, POLLIN, 0};
+    if (::poll(&line, 1, 0) > 0 && (line.revents & POLLHUP) != 0)
+        ::kill(::getpid(), SIGKILL);
+}
+
+} // namespace multifork::detail

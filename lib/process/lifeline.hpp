@@ -1,0 +1,20 @@
+#pragma once
+
+namespace multifork::detail {
+
+// How a daemon child dies with its parent, even if that is SIGKILLed.
+//
+// PR_SET_PDEATHSIG would fire when the parent *thread* that forked ends, and not at all if the
+// parent died before the child asked for it. Instead each process that starts a daemon keeps the
+// write end of a pipe. The daemon asks for SIGKILL as the pipe's I/O signal (F_SETSIG) and then
+// looks whether the pipe has hung up already. When the parent ends, however it ends, the kernel
+// closes the write end and kills the daemon. No thread, no handler, no race.
+
+/// Makes the pipe, before the first daemon is forked. \throws Error
+void prepare_lifeline();
+
+/// In a daemon child, right after the fork: ties this process to its parent, or ends it when the
+/// parent is gone already.
+void hold_on_to_parent() noexcept;
+
+} // namespace multifork::detail

@@ -1,0 +1,221 @@
+#include "arena/named.hpp"
+#include "arena/space_impl.hpp"
+#include "process/child.hpp"
+#include "process/lifeline.hpp"
+#include "process/self.hpp"
+
+#include <multifork/process/process.hpp>
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <typeinfo>
+#include <utility>
+
+namespace multifork {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a child of Process::start() needs at its end; there is one in each such process.
+detail::Board* own_board = nullptr;
+
+void flush_output() noexcept {
+    try {
+        std::cout.flush();
+        std::cerr.flush();
+        std::clog.flush();
+    } catch (...) {
+        // A stream that throws on failure: a closed stdout must not change an exit code.
+    }
+    std::fflush(nullptr);
+}
+
+/// The child's last function, whether its target returned or called exit(). It runs after what the
+/// child registered with atexit() and before anything that it inherited, and ends the process, so
+/// that a parent's exit handlers and static destructors run in the parent alone.
+void end_of_child(int status, void*) {
+    flush_output();
+    arena::leave_named_segments();
+    liveness::detach_this_thread();
+    own_board->say_exit(status);
+    ::_exit(status);
+}
+
+std::string type_of_current_exception() {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    if (type == nullptr)
+        return "unknown";
+    int status = 0;
+    char* const name = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    std::string result = name != nullptr ? name : type->name();
+    std::free(name);
+    return result;
+}
+
+/// Says on stderr, and to the parent, which exception left the target.
+void report_exception(const char* what) noexcept {
+    try {
+        const std::string type = type_of_current_exception();
+        own_board->say_error(type, what);
+        fmt::print(stderr, "{} (pid {}) ended with {}{}{}\n", this_process::name(), ::getpid(),
+                   type, *what != '\0' ? ": " : "", what);
+    } catch (...) {
+        own_board->say_error("unknown", what);
+    }
+}
+
+int run_reporting(const std::function<void()>& run) {
+    try {
+        run();
+        return 0;
+    } catch (const abi::__forced_unwind&) {
+        throw; // pthread_exit(): the thread ends, the process lives until its other threads have
+    } catch (const std::exception& error) {
+        report_exception(error.what());
+    } catch (...) {
+        report_exception("");
+    }
+    return 1;
+}
+
+} // namespace
+
+Process::Process(ProcessOptions options)
+    : ProcessHandle(
+          std::make_shared<detail::Child>(std::move(options), detail::next_child_name())) {}
+
+Process::Process(Process&&) noexcept = default;
+
+Process& Process::operator=(Process&& other) noexcept {
+    if (this != &other) {
+        finish();
+        ProcessHandle::operator=(std::move(other));
+        target_ = std::move(other.target_);
+    }
+    return *this;
+}
+
+Process::~Process() {
+    finish();
+}
+
+void Process::finish() noexcept {
+    if (!child_)
+        return; // moved from
+    try {
+        {
+            const std::scoped_lock hold(child_->mutex);
+            if (!child_->started || child_->closed || child_->parent_pid != ::getpid())
+                return;
+        }
+        if (child_->daemon) {
+            child_->signal(SIGTERM);
+            if (child_->wait(platform::Deadline::after(5s)))
+                return;
+            child_->signal(SIGKILL);
+        }
+        child_->wait(platform::Deadline::never());
+    } catch (...) {
+        // A destructor has nobody to tell; a child that cannot be waited for stays to init.
+    }
+}
+
+void Process::set_name(std::string name) {
+    const std::scoped_lock hold(child_->mutex);
+    if (child_->started)
+        throw ProcessError(std::errc::invalid_argument, "set_name() after start(); name it before");
+    child_->name = std::move(name);
+}
+
+void Process::set_daemon(bool daemon) {
+    const std::scoped_lock hold(child_->mutex);
+    if (child_->started)
+        throw ProcessError(std::errc::invalid_argument,
+                           "set_daemon() after start(); say it before");
+    child_->daemon = daemon;
+}
+
+void Process::run() {
+    if (target_)
+        (*target_)();
+}
+
+void Process::start() {
+    detail::Child& child = *child_;
+    const std::scoped_lock hold(child.mutex);
+    child.check_open();
+    if (child.parent_pid != ::getpid())
+        throw ProcessError(
+            std::errc::operation_not_permitted,
+            fmt::format("start() of {} by another process than the one that made it (pid {})",
+                        child.name, child.parent_pid));
+    if (child.started)
+        throw ProcessError(std::errc::invalid_argument,
+                           fmt::format("{} was started already; make another Process", child.name));
+
+    child.board = detail::make_board();
+    if (child.daemon)
+        detail::prepare_lifeline();
+    flush_output(); // or the child would say once more what the parent has not yet said
+
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        child.pid = ::getpid();
+        child.started = true;
+        child.mutex.unlock();
+        be_the_child();
+    }
+    const int error = errno;
+    const arena::Born born = arena::take_born();
+    if (pid < 0) {
+        if (born.any)
+            arena::tree_space().impl().heap.end_process(born.record);
+        child.board = {};
+        throw ProcessError(static_cast<std::errc>(error),
+                           fmt::format("fork for {} failed: {}; too many processes, or no memory",
+                                       child.name, std::generic_category().message(error)));
+    }
+    child.pid = pid;
+    child.started = true;
+    child.pidfd = platform::open_pidfd(pid);
+    if (born.any) {
+        arena::name_born(born.record, static_cast<std::uint32_t>(pid), child.name);
+        child.record = born.record;
+    }
+    target_.reset(); // the child has its copy
+    detail::remember_child(child_);
+}
+
+void Process::be_the_child() {
+    detail::Child& child = *child_;
+    own_board = &detail::board_in(child.board);
+    ::on_exit(end_of_child, nullptr);
+
+    detail::Self& self = detail::self();
+    new (&self.mutex) std::mutex; // a thread of the parent may have held it at the fork
+    self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
+    self.identity = child.identity;
+    self.children_named = 0;
+    self.daemon = child.daemon;
+    detail::forget_children();
+    if (child.daemon)
+        detail::hold_on_to_parent();
+    arena::set_process_name(child.name);
+
+    const int code = run_reporting([this] {
+        run();
+        target_.reset();
+    });
+    std::exit(code);
+}
+
+} // namespace multifork

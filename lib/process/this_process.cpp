@@ -1,0 +1,66 @@
+#include "arena/space_impl.hpp"
+#include "process/self.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace multifork {
+namespace detail {
+
+Self& self() {
+    static Self* const the_one = new Self; // static destructors may still ask for a name
+    return *the_one;
+}
+
+NewName next_child_name() {
+    Self& me = self();
+    const std::scoped_lock hold(me.mutex);
+    NewName made{me.identity, {}};
+    made.identity.push_back(++me.children_named);
+    made.name = fmt::format("Process-{}", fmt::join(made.identity, ":"));
+    return made;
+}
+
+} // namespace detail
+
+namespace this_process {
+
+int pid() noexcept {
+    return ::getpid();
+}
+int ppid() noexcept {
+    return ::getppid();
+}
+
+std::string name() {
+    const std::scoped_lock hold(detail::self().mutex);
+    return detail::self().name;
+}
+
+void set_name(std::string name) {
+    arena::set_process_name(name);
+    const std::scoped_lock hold(detail::self().mutex);
+    detail::self().name = std::move(name);
+}
+
+bool daemon() noexcept {
+    return detail::self().daemon;
+}
+
+std::optional<ParentProcess> parent() {
+    const std::scoped_lock hold(detail::self().mutex);
+    return detail::self().parent;
+}
+
+std::string to_string() {
+    const auto made_by = parent();
+    if (!made_by)
+        return fmt::format("<MainProcess name='{}' pid={} started>", name(), pid());
+    return fmt::format("<Process name='{}' pid={} parent={} started{}>", name(), pid(),
+                       made_by->pid, daemon() ? " daemon" : "");
+}
+
+} // namespace this_process
+} // namespace multifork

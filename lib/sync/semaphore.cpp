@@ -1,0 +1,80 @@
+#include <multifork/error.hpp>
+#include <multifork/sync/semaphore.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace multifork {
+namespace {
+
+std::int64_t checked_permits(std::int64_t permits) {
+    if (permits < 0 || permits > core::max_permits)
+        throw InvalidArgument(
+            fmt::format("a semaphore of {} permits was asked for; 0 to {} will do", permits,
+                        core::max_permits));
+    return permits;
+}
+
+auto initialiser(std::int64_t permits) {
+    return [permits](std::byte* bytes) {
+        core::init_semaphore(*reinterpret_cast<core::SemaphoreCell*>(bytes), permits);
+    };
+}
+
+} // namespace
+
+Semaphore::Semaphore(arena::Object object)
+    : cell_(reinterpret_cast<core::SemaphoreCell*>(object.data())),
+      domain_(&object.space().domain()), object_(std::move(object)) {}
+
+Semaphore::Semaphore(std::int64_t permits)
+    : Semaphore(arena::Object::make(core::semaphore_bytes(checked_permits(permits)),
+                                    arena::Kind::semaphore, initialiser(permits))) {}
+
+Semaphore Semaphore::named(std::string_view name, arena::OpenMode mode, std::int64_t permits) {
+    arena::Identity identity;
+    identity.kind = arena::Kind::semaphore;
+    identity.type_name = "semaphore";
+    identity.root_bytes = core::semaphore_bytes(checked_permits(permits));
+    identity.parameters[0] = static_cast<std::uint64_t>(permits);
+    identity.what = "Semaphore";
+    Semaphore made(arena::named_object(name, mode, identity, initialiser(permits)));
+    if (made.cell_->capacity != core::semaphore_ledger_size(permits))
+        throw CorruptSharedMemory(fmt::format(
+            "the named semaphore '{}' was overwritten: its ledger has no size that fits; remove it",
+            name));
+    return made;
+}
+
+Semaphore Semaphore::create(std::string_view name, std::int64_t permits) {
+    return named(name, arena::OpenMode::create, permits);
+}
+Semaphore Semaphore::open(std::string_view name, std::int64_t permits) {
+    return named(name, arena::OpenMode::open, permits);
+}
+Semaphore Semaphore::open_or_create(std::string_view name, std::int64_t permits) {
+    return named(name, arena::OpenMode::open_or_create, permits);
+}
+bool Semaphore::remove(std::string_view name) {
+    return arena::remove_named(name);
+}
+
+void Semaphore::release(std::int64_t permits) {
+    if (permits < 1)
+        throw InvalidArgument(
+            fmt::format("release({}): at least one permit must be given back", permits));
+    if (!core::semaphore_release(*cell_, *domain_, permits))
+        throw InvalidArgument(
+            fmt::format("release({}) would make more than {} permits", permits, core::max_permits));
+}
+
+std::int64_t Semaphore::value() const {
+    return core::semaphore_value(*cell_, *domain_);
+}
+
+std::string Semaphore::to_string() const {
+    return fmt::format("<Semaphore value={}>", value());
+}
+
+} // namespace multifork

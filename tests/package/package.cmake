@@ -1,0 +1,45 @@
+# Tests of the package as a whole: its layers, its lists, and the ways to use it.
+
+function(multifork_package_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "COMMAND;LABELS")
+    add_test(NAME package.${name} COMMAND ${arg_COMMAND})
+    set_tests_properties(package.${name} PROPERTIES
+        LABELS "package;${arg_LABELS}"
+        TIMEOUT 600
+        ENVIRONMENT "CXX=${CMAKE_CXX_COMPILER}")
+endfunction()
+
+set(here "${CMAKE_CURRENT_LIST_DIR}")
+multifork_package_test(layers LABELS fast COMMAND "${here}/../layers")
+multifork_package_test(layers_are_watched LABELS fast COMMAND "${here}/../layers" --self-check)
+multifork_package_test(listed LABELS fast COMMAND "${here}/listed")
+
+# The guards around every test case: the program fails, the guard says why.
+add_executable(test-guards package/guards.cpp)
+multifork_own_target(test-guards)
+multifork_test_limit(test-guards 30)
+target_link_libraries(test-guards PRIVATE multifork-test-support)
+set_target_properties(test-guards PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+function(multifork_guard_test name case words)
+    multifork_package_test(${name} LABELS fast COMMAND test-guards --run_test=guards/${case})
+    set_tests_properties(package.${name} PROPERTIES PASS_REGULAR_EXPRESSION "${words}")
+endfunction()
+multifork_guard_test(watchdog_strikes hangs "watchdog: guards/hangs took longer")
+multifork_guard_test(zombie_is_found leaves_a_zombie "left behind: process .* state Z")
+multifork_guard_test(orphan_is_found leaves_an_orphan "left behind: process .* state S")
+multifork_guard_test(name_is_found leaves_a_name "left behind: /dev/shm/multifork.guards-t")
+
+# The others build something by themselves, without the sanitizers of this build.
+if(MULTIFORK_SANITIZE)
+    return()
+endif()
+multifork_package_test(headers_compile_alone LABELS fast COMMAND
+    "${CMAKE_COMMAND}" --build "${PROJECT_BINARY_DIR}" --target all_verify_interface_header_sets)
+foreach(method find_package pkg_config)
+    multifork_package_test(${method} LABELS fast COMMAND
+        "${here}/consume" ${method} "${PROJECT_BINARY_DIR}")
+endforeach()
+foreach(method add_subdirectory shared)
+    multifork_package_test(${method} LABELS full COMMAND
+        "${here}/consume" ${method} "${PROJECT_SOURCE_DIR}")
+endforeach()
