@@ -154,7 +154,8 @@ provide() {
         fi
     fi
 
-    log=$(mktemp)
+    mkdir -p "$root/build"
+    log=$root/build/install.log
     # give_up REASON: the end of apt's words, then as above.
     give_up() {
         tail -n 10 "$log" >&2
@@ -180,7 +181,6 @@ provide() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove \
         --no-install-recommends -o DPkg::Lock::Timeout=120 "${packages[@]}" >"$log" 2>&1 ||
         give_up "Installing failed."
-    rm -f "$log"
 
     mapfile -t packages < <(missing_packages "$@" | sort -u)
     [ ${#packages[@]} = 0 ] || refuse "Installed, and yet something does not compile."

@@ -26,14 +26,14 @@ using platform::futex_waiters;
 constinit std::array<Seat, max_domains + 1> no_seats{};
 void* nowhere = nullptr;
 
-// The last seat is no seat: it says which process the page belongs to, and reads 0 in a forked
-// child.
-constexpr std::size_t page_owner = max_domains;
+// The first seat is no seat: it says which process the page belongs to, and reads 0 in a forked child.
+constexpr std::size_t page_owner = 0;
 constexpr std::size_t seats_bytes = (max_domains + 1) * sizeof(Seat);
 
 struct Domains {
     std::mutex mutex;
-    std::array<Domain*, max_domains> open{};
+    std::array<Domain*, max_domains + 1> open{};  // by index, from 1 on
+    std::atomic<std::size_t> used{1};             // no index at or above it was ever given
     std::atomic<std::uint32_t> closing{0}; // domains that wait for their threads to leave
 };
 
@@ -188,7 +188,7 @@ void leave(Domain& domain, Seat& seat) noexcept {
 template <class Predicate>
 void leave_where(Predicate wanted) noexcept {
     Domains& all = domains();
-    for (std::size_t i = 0; i < max_domains; ++i) {
+    for (std::size_t i = 1; i < all.used.load(std::memory_order_relaxed); ++i) {
         Seat& seat = this_thread.seats[i];
         if (seat.me == nobody)
             continue;
@@ -206,15 +206,16 @@ void leave_where(Predicate wanted) noexcept {
 
 constinit thread_local ThreadSeats this_thread{no_seats.data(), &nowhere};
 
-Domain::Domain(Registry& registry) : registry_(registry), index_(0) {
+Domain::Domain(Registry& registry) : registry_(registry), index_(1) {
     Domains& all = domains();
     const std::scoped_lock hold(all.mutex);
-    while (index_ < max_domains && all.open[index_] != nullptr)
+    while (index_ <= max_domains && all.open[index_] != nullptr)
         ++index_;
-    if (index_ == max_domains)
+    if (index_ > max_domains)
         throw TooManyThreads(fmt::format(
             "this process has {} shared segments open; drop some named objects", max_domains));
     all.open[index_] = this;
+    all.used = std::max<std::size_t>(all.used, index_ + 1);
 }
 
 Domain::~Domain() {

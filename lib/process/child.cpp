@@ -76,6 +76,14 @@ bool Child::wait(platform::Deadline deadline) {
     }
     if (deadline.is_poll())
         return false;
+    if (end_signal >= 0 && deadline.is_never()) {
+        // One call instead of poll and wait. WNOWAIT leaves the child to reap_locked(), and the
+        // descriptor, unlike a pid, cannot come to mean another process.
+        siginfo_t info{};
+        while (::waitid(P_PIDFD, static_cast<id_t>(end_signal), &info, WEXITED | WNOWAIT) != 0 &&
+               errno == EINTR) {
+        }
+    }
     if (end_signal >= 0) {
         // The descriptor stays open: close() refuses while the child runs.
         while (platform::wait_readable(end_signal, deadline.ns())) {

@@ -22,7 +22,7 @@ Lock::Block* block_in(const arena::Object& object) noexcept {
 } // namespace
 
 Lock::Lock(arena::Object object, Block* block, on_owner_death policy)
-    : block_(block), domain_(&object.space().domain()), on_death_(to_core(policy)),
+    : block_(block), domain_(&object.space().domain()), domain_index_(domain_->index()), on_death_(to_core(policy)),
       object_(std::move(object)) {}
 
 Lock::Lock(on_owner_death policy) : Lock(make_block(), nullptr, policy) {

@@ -52,14 +52,27 @@ int watchdog_signal() {
     return SIGRTMAX - 1;
 }
 
-/// Leaves the group first, if there is another to go to, to live on for an orderly exit.
+/// Moves to the group of a child made for that, to live on for an orderly exit; then kills the old
+/// group. Runs in a signal handler, hence _Fork, which calls no pthread_atfork handlers.
 void kill_process_group() {
     const pid_t group = getpgrp();
     if (group != getpid()) {
         return;
     }
-    (void)setpgid(0, getpgid(getppid()));
-    (void)kill(-group, SIGKILL);
+    const pid_t haven = _Fork();
+    if (haven == 0) {
+        while (true) {
+            pause();
+        }
+    }
+    if (haven > 0) {
+        (void)setpgid(haven, haven);
+        (void)setpgid(0, haven);
+    }
+    (void)kill(-group, SIGKILL); // without a haven this ends us as well
+    if (haven > 0) {
+        (void)kill(haven, SIGKILL);
+    }
 }
 
 void on_signal(int) {

@@ -26,6 +26,7 @@ enum class Kind : std::uint32_t {
     ring,         ///< core::RingHeader with payloads in place
     message_ring, ///< core::RingHeader whose slots may own blocks
     board,        ///< what a child process tells its parent
+    trace,        ///< the lanes of a lab::Trace
 };
 
 /// How much of a space is used; for tests, demos and the curious.

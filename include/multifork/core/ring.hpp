@@ -26,6 +26,11 @@
 // last seen, so that a put need not fetch the consumers' line) are derived, and recomputed by
 // whoever inherits the lock.
 //
+// Lingering. A consumer that keeps up with its producer would fetch the producers' line for every item, and
+// the producer would fetch it back: two misses an item. So a waiter that has found the other side busy again
+// and again lingers a moment before it looks, and then finds a batch. Where no batch comes (two processes
+// that answer each other), it soon stops that. The counters for this are nobody's truth.
+//
 //   put:  lock | slot = payload | tail + 2 (commit) | unlock | if not_empty was set: clear it, wake
 //   one get:  lock | copy the slot  | head + 2 (commit) | unlock | if not_full was set: clear it,
 //   wake one
@@ -49,12 +54,14 @@ struct RingHeader {
     std::uint64_t tail_slot;
     std::uint64_t head_seen;
     std::atomic<std::uint32_t> not_empty;
+    std::atomic<std::uint32_t> put_haste;  // waits for room since lingering last brought nothing
 
     alignas(64) LockCell consumers;
     std::atomic<std::uint64_t> head;
     std::uint64_t head_slot;
     std::uint64_t tail_seen;
     std::atomic<std::uint32_t> not_full;
+    std::atomic<std::uint32_t> get_haste;  // waits for items since lingering last brought nothing
 
     [[nodiscard]] std::byte* slots() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };

@@ -61,6 +61,7 @@ struct Seat {
     void* bell = nullptr;   ///< what list_op_pending points at during an operation
 };
 
+/// Seat 0 belongs to no domain: it says whose page it is.
 inline constexpr std::size_t max_domains = 1023;
 
 /// The calling thread's seats, indexed by Domain::index(). They lie in a page that the kernel wipes
@@ -94,8 +95,10 @@ MULTIFORK_API void detach_this_thread() noexcept;
 /// die.
 ///
 /// Two loads and a store when the thread is attached.
-inline ThreadWord enter(Domain& domain) {
-    const Seat& seat = this_thread.seats[domain.index()];
+///
+/// \param index  domain.index(), for callers that keep it at hand: it saves a dependent load
+inline ThreadWord enter(Domain& domain, std::uint32_t index) {
+    const Seat& seat = this_thread.seats[index];
     if (seat.me == nobody) [[unlikely]]
         return attach(domain);
     *this_thread.op_pending = MULTIFORK_MUTANT(no_bell) ? nullptr : seat.bell;
@@ -103,6 +106,9 @@ inline ThreadWord enter(Domain& domain) {
     // operation.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     return seat.me;
+}
+inline ThreadWord enter(Domain& domain) {
+    return enter(domain, domain.index());
 }
 
 /// To be called around fork(): holds this floor's process-wide lock meanwhile, and makes the child

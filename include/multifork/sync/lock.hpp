@@ -75,7 +75,7 @@ public:
     /// \throws OwnerDied      when its owner died; it is not taken
     /// \throws WouldDeadlock  when the calling thread holds it
     void lock() {
-        const liveness::ThreadWord me = liveness::enter(*domain_);
+        const liveness::ThreadWord me = liveness::enter(*domain_, domain_index_);
         const core::Acquired got =
             core::lock(block_->cell, *domain_, me, platform::Deadline::never(), on_death_);
         if (got != core::Acquired::clean) [[unlikely]]
@@ -99,7 +99,7 @@ public:
     /// Gives the lock up. \throws NotOwner when the calling thread does not hold it; nothing
     /// changes then
     void unlock() {
-        if (!core::held_by(block_->cell, liveness::enter(*domain_))) [[unlikely]]
+        if (!core::held_by(block_->cell, liveness::enter(*domain_, domain_index_))) [[unlikely]]
             throw_not_owner();
         core::unlock(block_->cell);
     }
@@ -142,6 +142,7 @@ private:
 
     Block* block_;
     liveness::Domain* domain_;
+    std::uint32_t domain_index_;
     core::OnDeath on_death_;
     arena::Object object_;
     std::function<void()> repair_;

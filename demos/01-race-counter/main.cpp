@@ -1,0 +1,187 @@
+// Real processes add one to a number that they share: without a lock, and with three kinds of
+// protection. Then one lost update, as it happened.
+
+#include "story.hpp"
+#include "toolkit/options.hpp"
+#include "toolkit/progress.hpp"
+#include "toolkit/run.hpp"
+#include "toolkit/table.hpp"
+#include "toolkit/text.hpp"
+#include "traced.hpp"
+#include "variants.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+namespace {
+
+using namespace demo;
+using namespace std::chrono_literals;
+
+constexpr const char* name = "race-counter";
+constexpr std::int64_t largest_count = std::numeric_limits<int>::max();
+
+class Races {
+public:
+    Races(int processes, int increments) : processes_(processes), increments_(increments) {
+        const std::int64_t most = std::int64_t{processes} * increments;
+        const int width = columns(grouped(std::max(most, std::int64_t{longest_extra})));
+        table_ = Table({{"variant", 12, Table::Align::left},
+                        {"expected", width},
+                        {"got", width},
+                        {"lost", width},
+                        {"lost %", 6},
+                        {"ns/add", 6}});
+    }
+
+    void run_all() {
+        table_.print_header();
+        for (const Variant variant :
+             {Variant::no_lock, Variant::lock, Variant::semaphore, Variant::atomic}) {
+            bool lost_some = run(variant, increments_);
+            if (is_protected(variant) || processes_ == 1)
+                continue;
+            // A race is a matter of luck: give it more time.
+            for (std::int64_t more = increments_ * 8; !lost_some; more *= 8) {
+                if (more * processes_ > longest_extra)
+                    break;
+                lost_some = run(variant, static_cast<int>(more));
+            }
+            if (!lost_some)
+                no_loss_seen_ = true;
+        }
+    }
+
+    /// \return the exit code
+    int judge() const {
+        fmt::print("\n");
+        for (const std::string& line : fallen_)
+            fmt::print("{}\n", paint(Ink::bad, fmt::format("{} {}", glyphs().cross, line)));
+        if (!fallen_.empty()) {
+            paragraph("Not all processes lived to the end, so the figures prove nothing.");
+            return failure;
+        }
+        if (protected_lost_) {
+            paragraph("A protected variant lost updates. That must not happen: this is a bug.",
+                      Ink::bad);
+            return failure;
+        }
+        if (processes_ == 1)
+            paragraph("One process alone has nobody to race with, so nothing can be lost.");
+        else if (no_loss_seen_)
+            paragraph("Nothing was lost without a lock this time. That is luck, not safety: "
+                      "nothing kept the processes from losing updates.");
+        else
+            paragraph("Without a lock, processes overwrite each other's work. With a Lock, a "
+                      "Semaphore(1) or an atomic fetch_add not one update is lost.");
+        return success;
+    }
+
+private:
+    static constexpr std::int64_t longest_extra = 512'000'000;
+
+    bool run(Variant variant, int increments) {
+        const double total = static_cast<double>(increments) * processes_;
+        Progress progress(name_of(variant));
+        const Outcome outcome = race(variant, processes_, increments, [&](int now) {
+            progress.show(now / total, fmt::format("counter {}", grouped(now)));
+        });
+        progress.clear();
+
+        std::string label = name_of(variant);
+        if (increments != increments_)
+            label = "  longer";
+        const Ink ink = outcome.lost() == 0 ? Ink::good : Ink::bad;
+        table_.print_row({{label},
+                          {grouped(outcome.expected)},
+                          {grouped(outcome.got)},
+                          {grouped(outcome.lost()), ink},
+                          {percent(outcome), ink},
+                          {fmt::format("{:.1f}", outcome.ns_each), Ink::quiet}});
+        fallen_.insert(fallen_.end(), outcome.fallen.begin(), outcome.fallen.end());
+        protected_lost_ |= is_protected(variant) && outcome.lost() != 0;
+        return outcome.lost() != 0;
+    }
+
+    /// A few lost ones among millions are not "0.0".
+    static std::string percent(const Outcome& outcome) {
+        if (outcome.lost() > 0 && outcome.lost_percent() < 0.05)
+            return "< 0.1";
+        return fmt::format("{:.1f}", outcome.lost_percent());
+    }
+
+    int processes_;
+    int increments_;
+    Table table_{{}};
+    std::vector<std::string> fallen_;
+    bool protected_lost_ = false;
+    bool no_loss_seen_ = false;
+};
+
+int show_timeline() {
+    heading("How an update gets lost");
+    Progress progress("tracing");
+    const TracedRun run = run_traced(5s, [&](double part) { progress.show(part); });
+    progress.clear();
+
+    if (!run.fallen.empty()) {
+        for (const std::string& line : run.fallen)
+            fmt::print("{} {}\n", glyphs().cross, line);
+        return failure;
+    }
+    if (!run.example) {
+        paragraph(fmt::format("No lost update could be shown: in {} of two processes, the last one "
+                              "of {} increments, none was found whose times leave no doubt. Try "
+                              "once more, or give the program two processors.",
+                              count_of(run.attempts, "traced run"), grouped(run.expected)));
+        return success;
+    }
+    paragraph(fmt::format("Two processes without a lock once more; this time they write down every "
+                          "load and store, with its time. They lost {} of {} increments. This is "
+                          "the simplest case:",
+                          grouped(run.expected - run.got), grouped(run.expected)));
+    fmt::print("\n");
+    tell_story(run);
+    return success;
+}
+
+int race_counter(int argc, char** argv) {
+    Options options(name,
+                    "Several processes add 1 to the same number at once: without a lock, with a "
+                    "Lock, with\na Semaphore(1), and with an atomic fetch_add. Then shows how an "
+                    "update gets lost.\n",
+                    "\nns/add is the time for all increments together, divided by their number.\n"
+                    "\nExit status: 0 when no protected variant lost an update, 1 when one did or "
+                    "a\nprocess died, 2 when the command line is wrong.\n");
+    options.add_number("processes", "how many", 4, 1, 256);
+    options.add_number("increments", "of each process", 250'000, 1, largest_count);
+    options.add_flag("no-timeline", "only the table");
+    if (!options.parse(argc, argv))
+        return success;
+    const auto processes = options.number("processes");
+    const auto increments = options.number("increments");
+    if (processes * increments > largest_count)
+        throw UsageError(fmt::format("{} processes times {} increments are too many: an int counts "
+                                     "to {}",
+                                     processes, grouped(increments), grouped(largest_count)));
+
+    fmt::print("{}\n\n", paint(Ink::strong, fmt::format("{} add 1 to the same number, {} each",
+                                                        count_of(processes, "process", "processes"),
+                                                        count_of(increments, "time"))));
+    Races races(static_cast<int>(processes), static_cast<int>(increments));
+    races.run_all();
+    const int code = races.judge();
+    if (code != success || processes == 1 || options.flag("no-timeline"))
+        return code;
+    return show_timeline();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    return demo::run(name, [&] { return race_counter(argc, argv); });
+}

@@ -1,0 +1,150 @@
+#include "story.hpp"
+
+#include "toolkit/text.hpp"
+#include "toolkit/timeline.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <span>
+
+namespace demo {
+namespace {
+
+using multifork::lab::Access;
+using multifork::lab::LostUpdate;
+using multifork::lab::TraceEvent;
+
+struct Step {
+    TraceEvent event;
+    std::size_t lane = 0;
+    bool is_context = false;
+    bool is_lost = false;
+    std::int64_t skipped = 0; ///< increments left out after this step
+};
+
+/// Steps in the order of time; a step's time is that of its end.
+void sort(std::vector<Step>& steps) {
+    std::sort(steps.begin(), steps.end(),
+              [](const Step& a, const Step& b) { return a.event.end < b.event.end; });
+}
+
+/// The case itself: both loads, the store or stores that were lost, and the one that overwrote
+/// them.
+std::vector<Step> steps_of(const TracedRun& run, const LostUpdate& update) {
+    const std::size_t early = 1 - update.late;
+    const auto& late_events = run.events[update.late];
+    const auto& early_events = run.events[early];
+
+    std::vector<Step> steps{{late_events[update.load], update.late},
+                            {late_events[update.load + 1], update.late},
+                            {early_events[update.first], early},
+                            {early_events[update.first + 1], early, false, true}};
+    if (update.lost > 2)
+        steps.back().skipped = update.lost - 2;
+    if (update.lost > 1) {
+        steps.push_back({early_events[update.last - 1], early});
+        steps.push_back({early_events[update.last], early, false, true});
+    }
+    sort(steps);
+    return steps;
+}
+
+/// The increment before and the one after, where they follow without a doubt: they show the
+/// ordinary case.
+void add_context(const TracedRun& run, std::vector<Step>& steps) {
+    std::vector<Step> all;
+    for (std::size_t lane : {0U, 1U})
+        for (const TraceEvent& event : run.events[lane])
+            all.push_back({event, lane, true});
+    sort(all);
+
+    const auto same_as = [](const Step& step) {
+        return [&step](const Step& other) {
+            return other.lane == step.lane && other.event.sequence == step.event.sequence;
+        };
+    };
+    // Whether b, right after a, is an increment of one process that begins with the number `from`.
+    const auto increment = [](const Step& a, const Step& b, std::int64_t from) {
+        return a.lane == b.lane && a.event.access == Access::load && a.event.value == from &&
+               b.event.access == Access::store && b.event.value == from + 1;
+    };
+    const auto begin = std::find_if(all.begin(), all.end(), same_as(steps.front()));
+    const auto end = std::find_if(begin, all.end(), same_as(steps.back()));
+    std::vector<Step> before;
+    if (begin - all.begin() >= 2 && increment(begin[-2], begin[-1], steps.front().event.value - 1))
+        before.assign(begin - 2, begin);
+    if (all.end() - end > 2 && increment(end[1], end[2], steps.back().event.value))
+        steps.insert(steps.end(), end + 1, end + 3);
+    steps.insert(steps.begin(), before.begin(), before.end());
+}
+
+std::vector<Moment> moments_of(const std::vector<Step>& steps, std::int64_t zero) {
+    std::vector<Moment> moments;
+    std::string state;
+    for (const Step& step : steps) {
+        const bool load = step.event.access == Access::load;
+        Moment moment;
+        moment.lane = step.lane;
+        moment.at_ns = step.event.end - zero;
+        moment.shape = load ? Moment::Shape::opens : Moment::Shape::closes;
+        moment.text = fmt::format("{} {}", load ? "load" : "store", step.event.value);
+        if (step.is_lost)
+            moment.text += fmt::format(" {} lost", glyphs().cross);
+        moment.is_bad = step.is_lost;
+        moment.is_context = step.is_context;
+        // A load shows what the counter was, a store what it is now.
+        state = fmt::format("{}", step.event.value);
+        moment.state = state;
+        moments.push_back(moment);
+        if (step.skipped > 0) {
+            moment.shape = Moment::Shape::skipped;
+            moment.text = fmt::format("{} more", grouped(step.skipped));
+            moment.state.clear();
+            moments.push_back(moment);
+        }
+    }
+    return moments;
+}
+
+} // namespace
+
+void tell_story(const TracedRun& run) {
+    const LostUpdate& update = *run.example;
+    const std::vector<std::string> names{"Process-1", "Process-2"};
+    std::vector<Step> steps = steps_of(run, update);
+    const std::int64_t zero = steps.front().event.end;
+    add_context(run, steps);
+    draw_timeline(names, "counter", moments_of(steps, zero));
+
+    const auto& late = run.events[update.late];
+    const auto& early = run.events[1 - update.late];
+    const auto at = [&](const TraceEvent& event) {
+        return event.end == zero ? "0 ns" : "+" + duration_text(event.end - zero);
+    };
+    const std::string& late_name = names[update.late];
+    const std::string& early_name = names[1 - update.late];
+    const TraceEvent& load = late[update.load];
+    const TraceEvent& store = late[update.load + 1];
+    const TraceEvent& last = early[update.last];
+
+    std::string text = fmt::format("{} loaded {} at {}, ", late_name, load.value, at(load));
+    if (update.lost == 1) {
+        text += fmt::format("before {} stored {} at {}. It knew nothing of that store, added 1 to "
+                            "its old {}, and stored {} once more at {}. Two processes added 1, and "
+                            "the counter grew by 1: one increment was lost.",
+                            early_name, last.value, at(last), load.value, store.value, at(store));
+    } else {
+        text += fmt::format("but did not store until {}. Meanwhile {} counted on from {} to {}. "
+                            "Then {} stored its own {} + 1 = {} over that: {} were lost "
+                            "at one stroke.",
+                            at(store), early_name, load.value, last.value, late_name, load.value,
+                            store.value, count_of(update.lost, "increment"));
+    }
+    fmt::print("\n");
+    paragraph(text);
+}
+
+} // namespace demo

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cxxopts.hpp>
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace demo {
+
+/// The command line makes no sense: run() says why and exits with 2.
+class UsageError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// A demo's command line; --help comes by itself.
+class Options {
+public:
+    /// \param epilogue  printed below the options by --help
+    Options(std::string name, const std::string& summary, std::string epilogue);
+
+    /// A whole number from `least` to `most`.
+    void add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
+                    std::int64_t least, std::int64_t most);
+    void add_flag(const std::string& name, const std::string& help);
+    /// Takes what is not an option.
+    void add_operands(const std::string& placeholder);
+
+    /// \return false when --help was asked for, and given \throws UsageError
+    [[nodiscard]] bool parse(int argc, char** argv);
+
+    [[nodiscard]] std::int64_t number(const std::string& name) const { return numbers_.at(name); }
+    [[nodiscard]] bool flag(const std::string& name) const { return result_.count(name) > 0; }
+    [[nodiscard]] const std::vector<std::string>& operands() const { return operands_; }
+
+private:
+    struct Range {
+        std::int64_t least;
+        std::int64_t most;
+    };
+    cxxopts::Options options_;
+    cxxopts::ParseResult result_;
+    std::string epilogue_;
+    std::map<std::string, Range> ranges_;
+    std::map<std::string, std::int64_t> numbers_;
+    bool takes_operands_ = false;
+    std::vector<std::string> operands_;
+};
+
+} // namespace demo

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+
+namespace demo {
+
+/// Exit codes that all demos share.
+inline constexpr int success = 0;
+inline constexpr int failure = 1;
+inline constexpr int bad_usage = 2;
+
+/// What main() of a demo does: calls `body` and turns what it throws into a message and an exit
+/// code.
+///
+/// Ctrl-C ends the program as it would without this, after the progress line is wiped. Output to a
+/// pipe that nobody reads any more ends it silently.
+int run(const char* name, const std::function<int()>& body);
+
+} // namespace demo

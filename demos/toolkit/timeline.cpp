@@ -1,0 +1,77 @@
+#include "toolkit/timeline.hpp"
+
+#include "toolkit/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace demo {
+namespace {
+
+constexpr int time_width = 11;
+
+Ink ink_of(std::size_t lane) {
+    return lane % 2 == 0 ? Ink::first : Ink::second;
+}
+
+std::string time_text(std::int64_t ns) {
+    const std::string text = duration_text(ns < 0 ? -ns : ns);
+    return ns == 0 ? text : (ns < 0 ? "-" : "+") + text;
+}
+
+std::string_view mark(Moment::Shape shape) {
+    switch (shape) {
+    case Moment::Shape::opens:
+        return glyphs().opens;
+    case Moment::Shape::closes:
+        return glyphs().closes;
+    case Moment::Shape::skipped:
+        return glyphs().skipped;
+    }
+    return "";
+}
+
+} // namespace
+
+void draw_timeline(const std::vector<std::string>& lanes, const std::string& state_title,
+                   const std::vector<Moment>& moments) {
+    const int state_width = std::max(columns(state_title), 7);
+    const int room = terminal().width - 4 - time_width - 2 - state_width;
+    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 17, 26);
+
+    std::string line = repeat(" ", time_width - 2) + paint(Ink::quiet, "time") + "   ";
+    for (std::size_t lane = 0; lane < lanes.size(); ++lane)
+        line += paint(ink_of(lane), pad_right(printable(lanes[lane], lane_width - 1), lane_width));
+    fmt::print("{}{}\n", line, paint(Ink::quiet, pad_left(state_title, state_width)));
+
+    std::vector<bool> open(lanes.size(), false);
+    std::string state_before;
+    for (const Moment& moment : moments) {
+        const bool skipped = moment.shape == Moment::Shape::skipped;
+        line = "  ";
+        line += paint(Ink::quiet, pad_left(skipped ? "" : time_text(moment.at_ns), time_width));
+        line += "   ";
+        for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+            const Ink ink = ink_of(lane);
+            if (lane != moment.lane) {
+                const std::string_view through = open[lane] ? glyphs().goes_on : " ";
+                line += paint(ink, through) + repeat(" ", lane_width - 1);
+                continue;
+            }
+            const std::string text = pad_right(moment.text, lane_width - 2);
+            line += paint(ink, mark(moment.shape)) + " ";
+            line += paint(moment.is_bad ? Ink::bad : moment.is_context ? Ink::quiet : ink, text);
+        }
+        const bool changed = moment.state != state_before;
+        state_before = moment.state;
+        line += paint(moment.is_context || !changed ? Ink::quiet : Ink::strong,
+                      pad_left(moment.state, state_width));
+        fmt::print("{}\n", line);
+        if (!skipped)
+            open[moment.lane] = moment.shape == Moment::Shape::opens;
+    }
+}
+
+} // namespace demo

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace multifork::test::crash {
+
+/// What a survivor found wrong; ends the round.
+struct Failure {
+    explicit Failure(std::string text) : what(std::move(text)) {}
+    std::string what;
+};
+
+[[nodiscard]] std::int64_t now_ns();
+
+/// A survivor that has not got on by then hangs. Nothing in these tests is bounded more tightly.
+[[nodiscard]] std::int64_t hang_limit_ns();
+
+/// Waits until `condition()` holds. \return false when the hang limit has passed
+template <class Condition>
+[[nodiscard]] bool await(Condition condition);
+
+void short_pause();
+
+template <class Condition>
+bool await(Condition condition) {
+    const std::int64_t until = now_ns() + hang_limit_ns();
+    while (!condition()) {
+        if (now_ns() > until)
+            return condition();
+        short_pause();
+    }
+    return true;
+}
+
+} // namespace multifork::test::crash

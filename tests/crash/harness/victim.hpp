@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include <sys/types.h>
+
+// A process that runs one operation an instruction at a time, and can be killed after any of them.
+//
+// It is forked, does `prepare` freely, and stops at a marker (a breakpoint instruction). From there
+// ptrace steps it through `operation` up to a second marker. SIGKILL strikes between two
+// instructions; that is as fine as death gets, because a store either has happened or has not.
+
+namespace multifork::test::crash {
+
+using Action = std::function<void()>;
+
+enum class Place : std::uint8_t {
+    standing, ///< between two instructions of the operation
+    asleep,   ///< in the kernel, waiting to be woken
+    finished, ///< at the second marker: the operation has returned
+};
+
+class Victim {
+public:
+    /// Forks; returns when the victim stands at the first marker.
+    Victim(const Action& prepare, const Action& operation);
+    /// Kills.
+    ~Victim();
+    Victim(const Victim&) = delete;
+    Victim& operator=(const Victim&) = delete;
+
+    [[nodiscard]] Place place() const { return place_; }
+    /// Instructions done since the marker, or since the last wake-up.
+    [[nodiscard]] unsigned long steps() const { return steps_; }
+
+    /// Does at most `count` instructions; fewer when the operation ends or falls asleep.
+    void step(unsigned long count);
+    /// Steps until the operation falls asleep. \throws Failure when it does not
+    void step_to_sleep();
+    /// For a sleeper: waits until somebody has woken it. It then stands behind its system call, and
+    /// steps() counts anew. \throws Failure when nobody wakes it
+    void await_wake();
+    /// Lets it run freely to its end. \return false when it has not arrived within the hang limit
+    [[nodiscard]] bool finish();
+    /// \return once the kernel has finished with it, so that it has told those who must know
+    void kill();
+
+    [[nodiscard]] pid_t pid() const { return pid_; }
+
+private:
+    void step_once();
+    /// \return false when `limit` has passed
+    bool await_stop(std::int64_t limit_ns);
+    void stopped(int status);
+
+    pid_t pid_ = -1;
+    Place place_ = Place::standing;
+    unsigned long steps_ = 0;
+};
+
+/// Whether the process sleeps as the library's threads do, in FUTEX_WAITV.
+[[nodiscard]] bool sleeps_in_library(pid_t pid);
+
+} // namespace multifork::test::crash
