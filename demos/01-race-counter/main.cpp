@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t longest_extra = 512'000'000;
+    static constexpr std::int64_t longest_extra = 999'999'999;
 
     bool run(Variant variant, int increments) {
         const double total = static_cast<double>(increments) * processes_;
@@ -151,14 +151,14 @@ int show_timeline() {
 
 int race_counter(int argc, char** argv) {
     Options options(name,
-                    "Several processes add 1 to the same number at once: without a lock, with a "
-                    "Lock, with\na Semaphore(1), and with an atomic fetch_add. Then shows how an "
+                    "Several processes add 1 to the same number at once: without a lock, with a\n"
+                    "Lock, with a Semaphore(1), and with an atomic fetch_add. Then shows how an\n"
                     "update gets lost.\n",
                     "\nns/add is the time for all increments together, divided by their number.\n"
                     "\nExit status: 0 when no protected variant lost an update, 1 when one did or "
                     "a\nprocess died, 2 when the command line is wrong.\n");
-    options.add_number("processes", "how many", 4, 1, 256);
-    options.add_number("increments", "of each process", 250'000, 1, largest_count);
+    options.add_number("processes", "that many", 4, 1, 256);
+    options.add_number("increments", "each adds", 1'000'000, 1, largest_count);
     options.add_flag("no-timeline", "only the table");
     if (!options.parse(argc, argv))
         return success;

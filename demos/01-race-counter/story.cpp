@@ -83,25 +83,26 @@ void add_context(const TracedRun& run, std::vector<Step>& steps) {
 
 std::vector<Moment> moments_of(const std::vector<Step>& steps, std::int64_t zero) {
     std::vector<Moment> moments;
-    std::string state;
     for (const Step& step : steps) {
         const bool load = step.event.access == Access::load;
         Moment moment;
         moment.lane = step.lane;
         moment.at_ns = step.event.end - zero;
         moment.shape = load ? Moment::Shape::opens : Moment::Shape::closes;
-        moment.text = fmt::format("{} {}", load ? "load" : "store", step.event.value);
+        const std::string value = grouped(step.event.value);
+        moment.text = fmt::format("{} {}", load ? "load" : "store", value);
         if (step.is_lost)
-            moment.text += fmt::format(" {} lost", glyphs().cross);
+            moment.text += fmt::format(" {}", glyphs().cross);
+        moment.note = load ? ", add 1" : step.is_lost ? " lost" : "";
         moment.is_bad = step.is_lost;
         moment.is_context = step.is_context;
         // A load shows what the counter was, a store what it is now.
-        state = fmt::format("{}", step.event.value);
-        moment.state = state;
+        moment.state = value;
         moments.push_back(moment);
         if (step.skipped > 0) {
             moment.shape = Moment::Shape::skipped;
             moment.text = fmt::format("{} more", grouped(step.skipped));
+            moment.note.clear();
             moment.state.clear();
             moments.push_back(moment);
         }
@@ -130,18 +131,20 @@ void tell_story(const TracedRun& run) {
     const TraceEvent& store = late[update.load + 1];
     const TraceEvent& last = early[update.last];
 
-    std::string text = fmt::format("{} loaded {} at {}, ", late_name, load.value, at(load));
+    const std::string seen = grouped(load.value);
+    const std::string stored = grouped(store.value);
+    std::string text = fmt::format("{} loaded {} at {}, ", late_name, seen, at(load));
     if (update.lost == 1) {
         text += fmt::format("before {} stored {} at {}. It knew nothing of that store, added 1 to "
                             "its old {}, and stored {} once more at {}. Two processes added 1, and "
                             "the counter grew by 1: one increment was lost.",
-                            early_name, last.value, at(last), load.value, store.value, at(store));
+                            early_name, stored, at(last), seen, stored, at(store));
     } else {
         text += fmt::format("but did not store until {}. Meanwhile {} counted on from {} to {}. "
                             "Then {} stored its own {} + 1 = {} over that: {} were lost "
                             "at one stroke.",
-                            at(store), early_name, load.value, last.value, late_name, load.value,
-                            store.value, count_of(update.lost, "increment"));
+                            at(store), early_name, seen, grouped(last.value), late_name, seen,
+                            stored, count_of(update.lost, "increment"));
     }
     fmt::print("\n");
     paragraph(text);

@@ -20,6 +20,14 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
     return number;
 }
 
+/// cxxopts quotes by ‘ and ’, which not every terminal shows.
+std::string plain_quotes(std::string text) {
+    for (const std::string_view quote : {"\u2018", "\u2019"})
+        for (auto at = text.find(quote); at != std::string::npos; at = text.find(quote))
+            text.replace(at, quote.size(), "'");
+    return text;
+}
+
 } // namespace
 
 Options::Options(std::string name, const std::string& summary, std::string epilogue)
@@ -52,7 +60,7 @@ bool Options::parse(int argc, char** argv) {
     try {
         result_ = options_.parse(argc, argv);
     } catch (const std::exception& error) {
-        throw UsageError(printable(error.what()));
+        throw UsageError(printable(plain_quotes(error.what())));
     }
     if (result_.count("help") > 0) {
         fmt::print("{}\n{}", options_.help({""}), epilogue_);

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
+#include <cstdlib>
 
 namespace demo {
 namespace {
@@ -34,16 +34,19 @@ void Progress::show(double part, std::string_view note) {
     next_ = Clock::now() + std::chrono::milliseconds(100);
 
     constexpr int width = 20;
-    const double filled = std::clamp(part, 0.0, 1.0) * width;
-    const int whole = static_cast<int>(filled);
-    std::string bar = repeat(glyphs().bar, whole);
-    if (filled - whole >= 0.5)
-        bar += glyphs().half_bar;
-    const std::string rest = repeat(" ", width - columns(bar));
-    const std::string label = printable(label_, 18);
-    const int room = terminal().width - columns(label) - width - 7;
+    std::string bar;
+    if (part >= 0) {
+        const double filled = std::min(part, 1.0) * width;
+        const int whole = static_cast<int>(filled);
+        bar = repeat(glyphs().bar, whole);
+        if (filled - whole >= 0.5)
+            bar += glyphs().half_bar;
+        bar = paint(Ink::first, bar) + repeat(" ", width + 1 - columns(bar));
+    }
+    const std::string label = printable(label_, 30);
+    const int room = terminal().width - columns(label) - width - 6;
     drawn = true;
-    fmt::print(stderr, "\r\033[K  {} {}{} {}", label, paint(Ink::first, bar), rest,
+    fmt::print(stderr, "\r\033[K  {} {}{}", label, bar,
                paint(Ink::quiet, printable(note, std::max(room, 0))));
     std::fflush(stderr);
 }

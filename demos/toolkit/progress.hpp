@@ -15,7 +15,8 @@ public:
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    /// Draws, but not more often than ten times a second. \param part  0 to 1
+    /// Draws, but not more often than ten times a second.
+    /// \param part  0 to 1; less than 0 when nobody knows: no bar then
     void show(double part, std::string_view note = {});
     void clear();
 

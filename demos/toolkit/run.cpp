@@ -3,6 +3,7 @@
 #include "toolkit/options.hpp"
 #include "toolkit/progress.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <string>
 
 namespace demo {
 namespace {
@@ -44,23 +46,42 @@ void watch_signals() {
     }
 }
 
+/// A closed standard stream would be the number that the next open() gets. Opened the wrong way
+/// round, it fails when it is used, and nothing else does.
+void occupy_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) < 0)
+            ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 } // namespace
 
+void complain(std::string_view name, std::string_view text) noexcept {
+    // fwrite, because fmt throws where nobody listens.
+    try {
+        const std::string line = fmt::format("{}: {}\n", name, text);
+        std::fwrite(line.data(), 1, line.size(), stderr);
+    } catch (const std::exception&) {
+        std::fputs("out of memory\n", stderr);
+    }
+}
+
 int run(const char* name, const std::function<int()>& body) {
+    occupy_standard_streams();
     watch_signals();
     int code = failure;
     try {
         code = body();
     } catch (const UsageError& error) {
-        fmt::print(stderr, "{}: {}\nTry {} --help.\n", name, error.what(), name);
+        complain(name, fmt::format("{}\nTry {} --help.", error.what(), name));
         return bad_usage;
     } catch (const std::exception& error) {
         std::fflush(stdout);
-        fmt::print(stderr, "{}: {}\n", name, error.what());
+        complain(name, error.what());
         return failure;
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-        fmt::print(stderr, "{}: cannot write the output: {}\n", name, std::strerror(errno));
+        complain(name, fmt::format("cannot write the output: {}", std::strerror(errno)));
         return failure;
     }
     return code;

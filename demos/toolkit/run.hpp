@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 namespace demo {
 
@@ -8,6 +9,9 @@ namespace demo {
 inline constexpr int success = 0;
 inline constexpr int failure = 1;
 inline constexpr int bad_usage = 2;
+
+/// Writes "name: text" to stderr, if anybody listens there.
+void complain(std::string_view name, std::string_view text) noexcept;
 
 /// What main() of a demo does: calls `body` and turns what it throws into a message and an exit
 /// code.

@@ -63,8 +63,10 @@ std::string count_of(std::int64_t number, std::string_view one, std::string_view
 
 std::string duration_text(std::int64_t ns) {
     const auto value = static_cast<double>(ns);
-    if (ns < 100'000)
+    if (ns < 10'000)
         return fmt::format("{} ns", grouped(ns));
+    if (ns < 1'000'000)
+        return fmt::format("{:.1f} {}", value / 1e3, terminal().unicode ? "µs" : "us");
     if (ns < 1'000'000'000)
         return fmt::format("{:.2f} ms", value / 1e6);
     return fmt::format("{:.1f} s", value / 1e9);

@@ -20,7 +20,7 @@ namespace demo {
 /// "1 file", "2 files"; the plural is the singular and an s unless given.
 [[nodiscard]] std::string count_of(std::int64_t number, std::string_view one,
                                    std::string_view many = "");
-/// "830 ns", "3.98 ms", "1.2 s"
+/// "830 ns", "27.4 µs", "3.98 ms", "1.2 s"
 [[nodiscard]] std::string duration_text(std::int64_t ns);
 
 /// Text from outside (a word, a file's name) that does no harm to a terminal: what is not printable

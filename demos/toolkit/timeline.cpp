@@ -10,7 +10,7 @@
 namespace demo {
 namespace {
 
-constexpr int time_width = 11;
+constexpr int time_width = 9; // "+9,999 ns"
 
 Ink ink_of(std::size_t lane) {
     return lane % 2 == 0 ? Ink::first : Ink::second;
@@ -38,8 +38,8 @@ std::string_view mark(Moment::Shape shape) {
 void draw_timeline(const std::vector<std::string>& lanes, const std::string& state_title,
                    const std::vector<Moment>& moments) {
     const int state_width = std::max(columns(state_title), 7);
-    const int room = terminal().width - 4 - time_width - 2 - state_width;
-    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 17, 26);
+    const int room = terminal().width - 2 - time_width - 3 - state_width;
+    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 16, 26);
 
     std::string line = repeat(" ", time_width - 2) + paint(Ink::quiet, "time") + "   ";
     for (std::size_t lane = 0; lane < lanes.size(); ++lane)
@@ -60,7 +60,10 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
                 line += paint(ink, through) + repeat(" ", lane_width - 1);
                 continue;
             }
-            const std::string text = pad_right(moment.text, lane_width - 2);
+            std::string text = moment.text;
+            if (columns(text) + columns(moment.note) <= lane_width - 3)
+                text += moment.note;
+            text = pad_right(text, lane_width - 2);
             line += paint(ink, mark(moment.shape)) + " ";
             line += paint(moment.is_bad ? Ink::bad : moment.is_context ? Ink::quiet : ink, text);
         }
@@ -68,7 +71,7 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
         state_before = moment.state;
         line += paint(moment.is_context || !changed ? Ink::quiet : Ink::strong,
                       pad_left(moment.state, state_width));
-        fmt::print("{}\n", line);
+        fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
         if (!skipped)
             open[moment.lane] = moment.shape == Moment::Shape::opens;
     }

@@ -16,6 +16,7 @@ struct Moment {
     std::int64_t at_ns = 0;
     Shape shape = Shape::opens;
     std::string text;
+    std::string note;        ///< after the text, where there is room
     std::string state;       ///< for the last column: what is true now
     bool is_context = false; ///< drawn quietly
     bool is_bad = false;     ///< drawn in the ink of what went wrong

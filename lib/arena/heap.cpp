@@ -218,8 +218,11 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
         auto& slot = *reinterpret_cast<MessageSlot*>(ring.slots() + at);
         // The owner word decides: a block that was freed, or freed and used again, is not this
         // ring's.
-        const std::uint64_t message = slot.block.load(relaxed);
-        if (message != 0 && plausible(message) && block(message).owner.load(relaxed) == owner)
+        const std::uint64_t bytes = slot.block.load(relaxed); // behind the block's header
+        if (bytes < sizeof(BlockHeader))
+            continue;
+        const std::uint64_t message = bytes - sizeof(BlockHeader);
+        if (plausible(message) && block(message).owner.load(relaxed) == owner)
             put_free(message);
     }
 }
@@ -227,8 +230,11 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
 bool Heap::still_reachable(const BlockHeader& dropped) const noexcept {
     const std::uint32_t used = std::min(header().process_high_water, segment().process_slots);
     return std::any_of(records(), records() + used, [&](const ProcessRecord& record) {
-        return record.serial.load(relaxed) != 0 && record.fork_epoch > dropped.birth &&
-               record.fork_epoch <= dropped.retired_at;
+        const bool forked_meanwhile =
+            record.fork_epoch > dropped.birth && record.fork_epoch <= dropped.retired_at;
+        const bool ancestor_was =
+            record.last_ancestor > dropped.birth && record.first_ancestor <= dropped.retired_at;
+        return record.serial.load(relaxed) != 0 && (forked_meanwhile || ancestor_was);
     });
 }
 

@@ -89,7 +89,7 @@ inline constexpr std::uint64_t root_owner = retired | 1;
 
 // Sizes are multiples of 64 in four steps for each doubling, so that at most a fifth is wasted.
 inline constexpr std::size_t block_unit = 64;
-inline constexpr std::size_t size_classes = 128;
+inline constexpr std::size_t size_classes = 168;
 
 struct SizeClass {
     std::size_t index;
@@ -103,7 +103,7 @@ struct SizeClass {
 }
 static_assert(size_class(1).bytes == 64 && size_class(512).index == 8);
 static_assert(size_class(513).index == 9 && size_class(513).bytes == 640);
-static_assert(size_class(1ull << 37).index < size_classes);
+static_assert(size_class(1ull << 47).index < size_classes); // all the addresses that there are
 
 struct HeapHeader {
     core::LockCell lock;
@@ -129,8 +129,10 @@ static_assert(512 + sizeof(HeapHeader) <= registry_offset);
 // heap's lock, except pid and name, which the process itself or its parent writes.
 //
 // A child holds, without any further word, every object that existed when it was forked: its
-// fork_epoch is younger than the object's birth. The record is made by the *parent*, before the
-// fork, so that no moment exists at which the child runs and nobody knows.
+// fork_epoch is younger than the object's birth. And it holds what its parent had inherited in the
+// same way, which may have been dropped by its owner meanwhile: hence the epochs of the ancestors.
+// The record is made by the *parent*, before the fork, so that no moment exists at which the child
+// runs and nobody knows.
 
 struct ProcessRecord {
     std::atomic<std::uint64_t> serial; // 0: free
@@ -139,7 +141,10 @@ struct ProcessRecord {
     std::uint64_t fork_epoch;
     std::uint64_t objects;     // blocks that it owns; under the heap's lock
     std::array<char, 64> name; // zero-terminated
-    std::uint64_t spare[4];
+    // The fork epochs of all ancestors that were forked themselves lie in between; 0, 0: none.
+    std::uint64_t first_ancestor;
+    std::uint64_t last_ancestor;
+    std::uint64_t spare[2];
 };
 static_assert(sizeof(ProcessRecord) == 128);
 

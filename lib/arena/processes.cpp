@@ -46,6 +46,20 @@ std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
     const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;
     heap.fork_epoch.store(epoch, relaxed);
     record.fork_epoch = epoch;
+    record.first_ancestor = record.last_ancestor = 0;
+    for (std::uint32_t i = 0; i < std::min(heap.process_high_water, slots) && parent_pid != 0;
+         ++i) {
+        // A parent that was not forked itself owns what it has, or has dropped it.
+        const ProcessRecord& parent = records()[i];
+        if (i == index || parent.serial.load(relaxed) == 0 ||
+            parent.pid.load(relaxed) != parent_pid || parent.parent_pid == 0)
+            continue;
+        const std::uint64_t first =
+            parent.first_ancestor != 0 ? parent.first_ancestor : parent.fork_epoch;
+        record.first_ancestor =
+            record.first_ancestor == 0 ? first : std::min(record.first_ancestor, first);
+        record.last_ancestor = std::max(record.last_ancestor, parent.fork_epoch);
+    }
     const std::uint64_t serial = ++heap.next_process_serial;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     record.serial.store(serial); // COMMIT

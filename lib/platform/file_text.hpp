@@ -4,28 +4,19 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace multifork::platform {
 
-/// The first 4 KiB of a small file of /proc or /sys, read without allocating; empty if there is
+/// The first 4 KiB of a small file of /proc or /sys; empty if there is
 /// none.
 class FileText {
 public:
-    template <class... Args>
-    explicit FileText(const char* path_format, Args... args) noexcept {
-        std::array<char, 512> path;
-        std::snprintf(path.data(), path.size(), path_format, args...);
-        read(path.data());
-    }
+    explicit FileText(const std::string& path) noexcept { read(path.c_str()); }
 
     [[nodiscard]] std::string_view text() const noexcept { return {buffer_.data(), size_}; }
-
-    [[nodiscard]] std::string_view after_last(char mark) const noexcept {
-        const auto at = text().rfind(mark);
-        return at == std::string_view::npos ? std::string_view{} : text().substr(at + 1);
-    }
 
 private:
     void read(const char* path) noexcept {

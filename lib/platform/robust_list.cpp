@@ -34,9 +34,12 @@ RobustHead* own_robust_head() noexcept {
     std::size_t size = 0;
     if (::syscall(SYS_get_robust_list, 0, &head, &size) != 0)
         return nullptr;
-    if (head == nullptr && remembered != nullptr &&
-        ::syscall(SYS_set_robust_list, remembered, sizeof(RobustHead)) == 0)
-        head = remembered;
+    if (head == nullptr && remembered != nullptr) {
+        // Or the next node would be linked to the parent's, in shared memory.
+        robust_reset(*remembered);
+        if (::syscall(SYS_set_robust_list, remembered, sizeof(RobustHead)) == 0)
+            head = remembered;
+    }
     if (head == nullptr || head->futex_offset != word_offset)
         return nullptr;
     remembered = head;

@@ -15,6 +15,16 @@
 
 namespace multifork::platform {
 
+int above_standard(int fd) noexcept {
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (moved < 0)
+        return fd;
+    ::close(fd);
+    return moved;
+}
+
 void Descriptor::reset() noexcept {
     if (fd_ >= 0)
         ::close(fd_);

@@ -10,11 +10,15 @@
 
 namespace multifork::platform {
 
+/// Moves a new descriptor away from 0, 1 and 2. A program may be started without its standard
+/// streams; what it then prints must not go into a mapped file or a pipe of this library.
+[[nodiscard]] int above_standard(int fd) noexcept;
+
 /// Owns one file descriptor.
 class Descriptor {
 public:
     Descriptor() noexcept = default;
-    explicit Descriptor(int fd) noexcept : fd_(fd) {}
+    explicit Descriptor(int fd) noexcept : fd_(above_standard(fd)) {}
     Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     Descriptor& operator=(Descriptor&& other) noexcept {
         if (this != &other) {

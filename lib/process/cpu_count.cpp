@@ -52,13 +52,13 @@ constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 /// The quota of one cgroup: v2 has "cpu.max" with quota and period, v1 a file for each.
 double quota_of(const std::string& folder) {
-    const platform::FileText v2("%s/cpu.max", folder.c_str());
+    const platform::FileText v2(folder + "/cpu.max");
     std::string_view text = v2.text();
     double quota = take_number(text);
     double period = take_number(text);
     if (v2.text().empty()) {
-        const platform::FileText v1_quota("%s/cpu.cfs_quota_us", folder.c_str());
-        const platform::FileText v1_period("%s/cpu.cfs_period_us", folder.c_str());
+        const platform::FileText v1_quota(folder + "/cpu.cfs_quota_us");
+        const platform::FileText v1_period(folder + "/cpu.cfs_period_us");
         std::string_view first = v1_quota.text();
         std::string_view second = v1_period.text();
         quota = take_number(first);

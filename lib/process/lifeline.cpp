@@ -53,8 +53,8 @@ void prepare_lifeline() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
         platform::throw_errno("making the pipe that ties daemons to this process");
-    line.read_end = ends[0];
-    line.write_end = ends[1];
+    line.read_end = platform::above_standard(ends[0]);
+    line.write_end = platform::above_standard(ends[1]);
     static const int registered =
         ::pthread_atfork(lifeline_before_fork, lifeline_in_parent, lifeline_in_child);
     static_cast<void>(registered);

@@ -10,8 +10,11 @@ set(arguments
     "-I${PROJECT_SOURCE_DIR}/include" "$<TARGET_FILE:multifork>" "$<TARGET_FILE:fmt::fmt>"
     "-Wl,-rpath,$<TARGET_FILE_DIR:multifork>" -pthread)
 foreach(dependency Boost::headers cereal::cereal fmt::fmt)
-    set(folders "$<TARGET_PROPERTY:${dependency},INTERFACE_INCLUDE_DIRECTORIES>")
-    list(APPEND arguments "$<$<BOOL:${folders}>:-isystem$<JOIN:${folders},;-isystem>>")
+    get_target_property(folders ${dependency} INTERFACE_INCLUDE_DIRECTORIES)
+    if(folders)
+        list(TRANSFORM folders PREPEND "-I")
+        list(APPEND arguments ${folders})
+    endif()
 endforeach()
 get_target_property(type multifork TYPE)
 if(type STREQUAL "SHARED_LIBRARY")

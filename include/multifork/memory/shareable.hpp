@@ -11,9 +11,13 @@ namespace multifork {
 /// for the second it sees only the obvious (T is itself a pointer or a reference). A struct with a
 /// pointer inside passes, and the pointer means nothing in another process: send an index or an
 /// offset instead.
+///
+/// What cannot be moved (std::mutex, std::atomic) is none, though some compilers call it trivially
+/// copyable.
 template <class T>
 concept Shareable =
-    std::is_trivially_copyable_v<T> && std::is_object_v<T> && !std::is_pointer_v<T> &&
-    !std::is_member_pointer_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>;
+    std::is_trivially_copyable_v<T> && std::is_move_constructible_v<T> && std::is_object_v<T> &&
+    !std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_const_v<T> &&
+    !std::is_volatile_v<T>;
 
 } // namespace multifork

@@ -39,7 +39,9 @@ public:
 
     template <class Clock, class Duration>
     [[nodiscard]] static Deadline at(std::chrono::time_point<Clock, Duration> moment) noexcept {
-        return after(moment - Clock::now());
+        const auto now = Clock::now();
+        // Compared first: the difference to the first moment of a clock overflows.
+        return moment > now ? after(moment - now) : poll();
     }
 
     [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == forever; }

@@ -1,14 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 namespace multifork::test::crash {
 
 /// What a survivor found wrong; ends the round.
-struct Failure {
-    explicit Failure(std::string text) : what(std::move(text)) {}
-    std::string what;
+struct Failure : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
 [[nodiscard]] std::int64_t now_ns();

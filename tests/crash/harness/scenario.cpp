@@ -13,11 +13,6 @@ void require(bool condition, std::string_view otherwise) {
         throw Failure(std::string(otherwise));
 }
 
-Round::Round(const Scenario& scenario, unsigned long k) {
-    static_cast<void>(scenario);
-    static_cast<void>(k);
-}
-
 std::uint64_t Round::result_of(std::size_t i, std::string_view otherwise) {
     require(partner(i).await_done(), otherwise);
     return partner(i).result();
@@ -39,7 +34,7 @@ void Round::run(const Scenario& scenario, unsigned long k) {
     for (const auto* jobs : {&scenario.early, &scenario.behind, &scenario.late})
         for (const Job& job : *jobs)
             partners_.push_back(std::make_unique<Partner>(job));
-    const auto set_out = [&, next = std::size_t{0}](std::size_t count, bool must_sleep) mutable {
+    auto set_out = [&, next = std::size_t{0}](std::size_t count, bool must_sleep) mutable {
         for (; count > 0; --count) {
             Partner& partner = *partners_[next++];
             partner.set_out();
@@ -85,14 +80,14 @@ public:
     static void round(const Scenario& scenario, unsigned long k, Report& report) {
         arena::tree_space().sweep(); // what earlier rounds' dead have left
         scenario.set_up();
-        Round round(scenario, k);
+        Round round;
         const auto failed = [&](const std::string& what) {
             report.failures.push_back(failure_text(scenario, round, k, what));
         };
         try {
             round.run(scenario, k);
         } catch (const Failure& failure) {
-            failed(failure.what);
+            failed(failure.what());
         } catch (const std::exception& error) {
             failed(std::string("an exception reached the survivor: ") + error.what());
         }

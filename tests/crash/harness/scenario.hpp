@@ -40,9 +40,6 @@ struct Scenario {
 /// What check() sees of the round.
 class Round {
 public:
-    /// \param k  where the victim died
-    Round(const Scenario& scenario, unsigned long k);
-
     /// Whether the operation had returned when the victim died.
     [[nodiscard]] bool finished() const { return place_ == Place::finished; }
     [[nodiscard]] bool died_asleep() const { return place_ == Place::asleep; }
@@ -50,6 +47,7 @@ public:
 
     /// early, behind, late, in this order
     [[nodiscard]] Partner& partner(std::size_t i) { return *partners_.at(i); }
+    [[nodiscard]] std::size_t partner_count() const { return partners_.size(); }
     /// Waits for the partner to be done. \throws Failure with `otherwise` when it hangs
     std::uint64_t result_of(std::size_t i, std::string_view otherwise);
     /// How many partners are done now.

@@ -158,17 +158,34 @@ void Victim::await_wake() {
     steps_ = 0;
 }
 
+// While it sleeps, a step or a PTRACE_CONT is under way: it stops by itself at the end of that.
+
 bool Victim::finish() {
     const std::int64_t until = now_ns() + hang_limit_ns();
     while (place_ != Place::finished) {
         if (place_ == Place::standing)
             ::ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
-        // A step that began before it fell asleep still ends with a stop.
         place_ = Place::asleep;
         if (!await_stop(until - now_ns()))
             return false;
     }
     return true;
+}
+
+Place Victim::come_to_rest() {
+    const std::int64_t until = now_ns() + hang_limit_ns();
+    while (place_ != Place::finished) {
+        if (place_ == Place::standing)
+            ::ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+        place_ = Place::asleep;
+        if (await_stop(50'000))
+            continue;
+        if (sleeps_in_library(pid_))
+            break;
+        if (now_ns() > until)
+            throw Failure("B is neither at its end nor asleep");
+    }
+    return place_;
 }
 
 } // namespace multifork::test::crash

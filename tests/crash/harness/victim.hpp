@@ -43,6 +43,8 @@ public:
     void await_wake();
     /// Lets it run freely to its end. \return false when it has not arrived within the hang limit
     [[nodiscard]] bool finish();
+    /// Lets it run freely until it has arrived at its end or fallen asleep. \throws Failure
+    Place come_to_rest();
     /// \return once the kernel has finished with it, so that it has told those who must know
     void kill();
 

@@ -1,0 +1,101 @@
+#include "crash/harness/pair.hpp"
+
+#include <multifork/arena/space.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+
+#include <sys/mman.h>
+
+namespace multifork::test::crash {
+
+std::uint64_t PairRound::b_ends(std::string_view otherwise) {
+    require(b_->finish(), otherwise);
+    return *result_;
+}
+
+Place PairRound::b_rests() {
+    return b_->come_to_rest();
+}
+
+struct PairCampaign {
+    const Pair& pair;
+    const Density& density;
+    Report& report;
+    std::uint64_t* result; // shared with B
+    unsigned long b_length = 0;
+
+    void round(unsigned long k, unsigned long j) {
+        arena::tree_space().sweep();
+        pair.set_up();
+        *result = 0;
+        try {
+            Victim b(pair.prepare_b, [this] { *result = pair.b(); });
+            Victim a(pair.prepare_a, pair.a);
+            if (pair.order == Pair::Order::a_first)
+                a.step(k);
+            b.step(j);
+            if (pair.order == Pair::Order::b_first)
+                a.step(k);
+            report.instructions = std::max(report.instructions, a.steps());
+            b_length = std::max(b_length, b.steps());
+            PairRound seen;
+            seen.b_ = &b;
+            seen.result_ = result;
+            seen.a_finished_ = a.place() == Place::finished;
+            a.kill();
+            pair.check(seen);
+        } catch (const Failure& failure) {
+            failed(k, j, failure.what());
+        } catch (const std::exception& error) {
+            failed(k, j, std::string("an exception reached the survivor: ") + error.what());
+        }
+        ++report.kills;
+    }
+
+    void failed(unsigned long k, unsigned long j, const std::string& what) {
+        std::string text = pair.name + ", k=" + std::to_string(k) + ", j=" + std::to_string(j) +
+                           ": " + what;
+        if (pair.state)
+            text += " | " + pair.state();
+        report.failures.push_back(text);
+    }
+
+    static unsigned long stride(unsigned long length, unsigned long places) {
+        return places == 0 ? 1 : std::max<unsigned long>(1, length / places);
+    }
+    [[nodiscard]] bool enough() const {
+        return report.failures.size() >= density.stop_after_failures;
+    }
+
+    void run() {
+        constexpr unsigned long to_the_end = std::numeric_limits<unsigned long>::max();
+        round(to_the_end, 0); // measures A
+        round(0, to_the_end); // measures B, which may fall asleep early behind A
+        const unsigned long a_length = report.instructions;
+        const unsigned long k_stride = stride(a_length, density.kills);
+        // Shifted by one each time, so that the places differ from row to row.
+        for (unsigned long k = 0, row = 0; k <= a_length && !enough(); k += k_stride, ++row) {
+            const unsigned long j_stride = stride(b_length, density.partner_places);
+            for (unsigned long j = row % j_stride; j <= b_length && !enough(); j += j_stride)
+                round(k, j);
+        }
+    }
+};
+
+Report run(const Pair& pair, const Density& density) {
+    void* const page = ::mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    require(page != MAP_FAILED, "no page for a result");
+    Report report;
+    report.name = pair.name;
+    const std::int64_t begin = now_ns();
+    PairCampaign campaign{pair, density, report, static_cast<std::uint64_t*>(page)};
+    campaign.run();
+    report.seconds = static_cast<double>(now_ns() - begin) / 1e9;
+    ::munmap(page, sizeof(std::uint64_t));
+    return report;
+}
+
+} // namespace multifork::test::crash
