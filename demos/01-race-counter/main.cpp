@@ -46,7 +46,8 @@ public:
             if (is_protected(variant) || processes_ == 1)
                 continue;
             // A race is a matter of luck: give it more time.
-            for (std::int64_t more = increments_ * 8; !lost_some; more *= 8) {
+            for (std::int64_t more = std::max<std::int64_t>(increments_ * 4LL, 100'000); !lost_some;
+                 more *= 4) {
                 if (more * processes_ > longest_extra)
                     break;
                 lost_some = run(variant, static_cast<int>(more));
@@ -82,7 +83,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t longest_extra = 999'999'999;
+    static constexpr std::int64_t longest_extra = 99'999'999;
 
     bool run(Variant variant, int increments) {
         const double total = static_cast<double>(increments) * processes_;
@@ -96,12 +97,13 @@ private:
         if (increments != increments_)
             label = "  longer";
         const Ink ink = outcome.lost() == 0 ? Ink::good : Ink::bad;
-        table_.print_row({{label},
-                          {grouped(outcome.expected)},
-                          {grouped(outcome.got)},
-                          {grouped(outcome.lost()), ink},
-                          {percent(outcome), ink},
-                          {fmt::format("{:.1f}", outcome.ns_each), Ink::quiet}});
+        table_.print_row(
+            {{label},
+             {grouped(outcome.expected)},
+             {grouped(outcome.got)},
+             {grouped(outcome.lost()), ink},
+             {percent(outcome), ink},
+             {fmt::format("{:.{}f}", outcome.ns_each, outcome.ns_each < 100 ? 1 : 0), Ink::quiet}});
         fallen_.insert(fallen_.end(), outcome.fallen.begin(), outcome.fallen.end());
         protected_lost_ |= is_protected(variant) && outcome.lost() != 0;
         return outcome.lost() != 0;
@@ -169,9 +171,10 @@ int race_counter(int argc, char** argv) {
                                      "to {}",
                                      processes, grouped(increments), grouped(largest_count)));
 
-    fmt::print("{}\n\n", paint(Ink::strong, fmt::format("{} add 1 to the same number, {} each",
-                                                        count_of(processes, "process", "processes"),
-                                                        count_of(increments, "time"))));
+    const std::string times = count_of(increments, "time");
+    title(processes == 1
+              ? fmt::format("1 process adds 1 to a number, {}", times)
+              : fmt::format("{} processes add 1 to the same number, {} each", processes, times));
     Races races(static_cast<int>(processes), static_cast<int>(increments));
     races.run_all();
     const int code = races.judge();

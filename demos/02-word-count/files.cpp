@@ -11,7 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void search(const fs::path& directory, Sources& found) {
+/// \return whether the directory itself could be read
+bool search(const fs::path& directory, Sources& found) {
     std::error_code error;
     fs::directory_iterator entries(directory, error);
     std::vector<fs::path> below;
@@ -29,6 +30,7 @@ void search(const fs::path& directory, Sources& found) {
         found.unreadable.push_back(fmt::format("{}: {}", directory.string(), error.message()));
     for (const fs::path& path : below)
         search(path, found);
+    return !error;
 }
 
 } // namespace
@@ -36,14 +38,15 @@ void search(const fs::path& directory, Sources& found) {
 Sources find_sources(const std::vector<std::string>& names) {
     Sources found;
     for (const std::string& name : names) {
-        const std::string path = name.starts_with('/') ? name : "./" + name;
+        const bool harmless = name.starts_with('/') || name.starts_with('.');
+        const std::string path = harmless ? name : "./" + name;
         std::error_code ignored; // what is not there will be said when it is opened
         if (!fs::is_directory(path, ignored)) {
             found.files.push_back({path, true});
             continue;
         }
         const auto first = std::ssize(found.files);
-        search(path, found);
+        found.named_unreadable |= !search(path, found);
         std::sort(found.files.begin() + first, found.files.end(),
                   [](const Source& a, const Source& b) { return a.path < b.path; });
     }

@@ -7,7 +7,7 @@ namespace demo {
 
 /// A file to count.
 struct Source {
-    std::string path;      ///< begins with '/' or "./", so that no tool takes it for an option
+    std::string path;      ///< begins with '/' or '.', so that no tool takes it for an option
     bool is_named = false; ///< given on the command line, not found in a directory
 };
 
@@ -15,6 +15,7 @@ struct Source {
 struct Sources {
     std::vector<Source> files;
     std::vector<std::string> unreadable; ///< directories, each with the reason
+    bool named_unreadable = false;       ///< one of them was given on the command line
     std::size_t links = 0;               ///< symbolic links that were left out
 };
 

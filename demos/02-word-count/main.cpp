@@ -32,7 +32,7 @@ void note(const std::string& text) {
 /// Notes about what was left out. \return whether it was something that the user had named
 bool tell_unreadable(const Sources& sources, const CrewResult& result, bool all_named) {
     constexpr std::size_t most = 10;
-    bool named = all_named && !sources.unreadable.empty();
+    bool named = all_named && sources.named_unreadable;
     std::size_t told = 0;
     const auto tell = [&](const std::string& text) {
         if (++told <= most)
@@ -152,7 +152,9 @@ bool tell_fallen(const Sources& sources, const CrewResult& result) {
         note(fmt::format("{} went uncounted, the first of them {}",
                          count_of(static_cast<std::int64_t>(result.missing.size()), "file"),
                          printable(sources.files[result.missing.front()].path)));
-    note("the other workers did the rest; the figures are of what was counted");
+    note(result.fallen.size() < result.by_worker.size()
+             ? "the other workers did the rest; the figures are of what was counted"
+             : "no worker was left; the figures are of what was counted");
     return false;
 }
 
@@ -166,7 +168,8 @@ int word_count(int argc, char** argv) {
         "words. Text is what has no zero byte in it and is not gzip. In directories,\n"
         "symbolic links are left out.\n"
         "\nExit status: 0 when all is well; 1 when a file given by name cannot be read,\n"
-        "--verify finds a difference, or a worker dies; 2 when the command line is wrong.\n");
+        "there is nothing to count, --verify finds a difference, or a worker dies; 2\n"
+        "when the command line is wrong.\n");
     options.add_number("workers", "processes that count",
                        std::clamp(multifork::cpu_count(), 1, 256), 1, 256);
     options.add_number("top", "words to show", 10, 1, 1000);
@@ -197,10 +200,8 @@ int word_count(int argc, char** argv) {
         note("there is no text file to count");
         return failure;
     }
-    fmt::print("{}\n\n",
-               paint(Ink::strong, fmt::format("{}, counted by {}",
-                                              count_of(std::ssize(result.counted), "text file"),
-                                              count_of(workers, "process", "processes"))));
+    title(fmt::format("{}, counted by {}", count_of(std::ssize(result.counted), "text file"),
+                      count_of(workers, "process", "processes")));
     print_totals(result.totals);
     const TopWords top = top_words(result.words, top_asked);
     if (!top.empty())

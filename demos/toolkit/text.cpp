@@ -108,6 +108,10 @@ void paragraph(std::string_view text, Ink ink) {
         fmt::print("{}\n", paint(ink, line));
 }
 
+void title(std::string_view text) {
+    fmt::print("{}\n\n", paint(Ink::strong, text));
+}
+
 void heading(std::string_view text) {
     fmt::print("\n{}\n", paint(Ink::strong, text));
 }

@@ -29,6 +29,8 @@ namespace demo {
 
 /// Prints a paragraph, broken at blanks to the terminal's width, 76 columns at most.
 void paragraph(std::string_view text, Ink ink = Ink::plain);
+/// Prints the first line of a demo, and an empty one.
+void title(std::string_view text);
 /// Prints a heading with an empty line before it.
 void heading(std::string_view text);
 

@@ -1,6 +1,7 @@
 #include "arena/heap.hpp"
 
 #include "arena/heap_lock.hpp"
+#include "platform/file_text.hpp"
 #include "platform/system.hpp"
 
 #include <multifork/arena/message_slot.hpp>
@@ -11,9 +12,11 @@
 
 #include <fmt/core.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 namespace multifork::arena {
@@ -37,35 +40,63 @@ std::uint64_t page_up(std::uint64_t n) {
     return (n + page_bytes - 1) / page_bytes * page_bytes;
 }
 
+/// Refuses what the machine has no memory for: the kernel would not, and would end some process
+/// later.
+void check_memory(std::uint64_t bytes) {
+    constexpr std::uint64_t worth_a_look = 64ull << 20;
+    if (bytes < worth_a_look)
+        return;
+    const platform::FileText info("/proc/meminfo");
+    constexpr std::string_view key = "MemAvailable:";
+    const auto at = info.text().find(key);
+    if (at == std::string_view::npos)
+        return;
+    std::string_view digits = info.text().substr(at + key.size());
+    digits.remove_prefix(std::min(digits.find_first_not_of(' '), digits.size()));
+    std::uint64_t kib = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), kib);
+    if (kib != 0 && bytes / 1024 > kib)
+        throw OutOfSharedMemory(fmt::format("{} bytes of shared memory were asked for and the "
+                                            "machine has {} KiB left; ask for less, or end "
+                                            "something that uses memory",
+                                            bytes, kib));
+}
+
 } // namespace
+
+Heap::Heap(std::byte* base, const SegmentShape& shape, int fd, liveness::Domain& domain) noexcept
+    : base_(base), shape_(shape), begin_(heap_offset(shape.thread_slots, shape.process_slots)),
+      fd_(fd), domain_(domain) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        return;
+    fd_device_ = status.st_dev;
+    fd_inode_ = status.st_ino;
+}
 
 template <class Visit>
 void Heap::walk(Visit visit) const noexcept {
-    const std::uint64_t top = header().top;
-    for (std::uint64_t at = segment().heap_begin; at < top;) {
+    for (std::uint64_t at = begin_; plausible(at);) {
         const std::uint64_t size = block(at).size;
-        if (size < 2 * block_unit || size > top - at)
-            return; // overwritten: what lies behind is lost
         visit(at);
         at += size;
     }
 }
 
 bool Heap::plausible(std::uint64_t offset) const noexcept {
-    const std::uint64_t begin = segment().heap_begin;
-    const std::uint64_t top = header().top;
-    if (offset % block_unit != 0 || offset < begin || offset >= top ||
-        top - offset < 2 * block_unit)
+    const std::uint64_t end = top();
+    if (offset % block_unit != 0 || offset < begin_ || offset >= end ||
+        end - offset < 2 * block_unit)
         return false;
     const std::uint64_t size = block(offset).size;
-    return size >= 2 * block_unit && size <= top - offset;
+    return size >= 2 * block_unit && size <= end - offset && size_class(size).bytes == size;
 }
 
 // ---- allocating
 // ---------------------------------------------------------------------------------------
 
 std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
-    const std::uint64_t limit = segment().bytes;
+    const std::uint64_t limit = shape_.bytes;
     if (bytes > limit)
         throw OutOfSharedMemory(fmt::format(
             "{} bytes were asked for, and the whole shared memory has {}; ask for less, or set "
@@ -86,7 +117,7 @@ std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
         zero = made.serial != 0 && made.pages_released == 0 && kind != Kind::bytes;
         made.birth = header().fork_epoch.load(relaxed);
         made.serial = ++header().next_serial;
-        made.kind = kind;
+        made.kind.store(Kind::bytes, relaxed); // nobody may take old bytes for an object
         made.pages_released = 0;
         compiler_barrier();
         made.owner.store(me, relaxed); // COMMIT: dies the thread now, a sweep frees the block
@@ -96,6 +127,8 @@ std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
     }
     if (zero)
         std::memset(base_ + at + sizeof(BlockHeader), 0, block(at).size - sizeof(BlockHeader));
+    // release: pairs with the acquire in settle_semaphores()
+    block(at).kind.store(kind, std::memory_order_release);
     return at;
 }
 
@@ -108,7 +141,7 @@ std::uint64_t Heap::take_free(SizeClass wanted) noexcept {
         list = 0; // overwritten: forget the list rather than hand out somebody's memory
         return 0;
     }
-    if (block(at).pages_released != 0 && platform::reserve_pages(fd_, at, wanted.bytes) == ENOSPC)
+    if (block(at).pages_released != 0 && set_pages_aside(at, wanted.bytes) != 0)
         return 0;
     list = block(at).next;
     return at;
@@ -116,8 +149,8 @@ std::uint64_t Heap::take_free(SizeClass wanted) noexcept {
 
 std::uint64_t Heap::carve(SizeClass wanted) {
     HeapHeader& heap = header();
-    const std::uint64_t at = heap.top;
-    if (wanted.bytes > segment().bytes || at > segment().bytes - wanted.bytes) {
+    const std::uint64_t at = top();
+    if (wanted.bytes > shape_.bytes || at > shape_.bytes - wanted.bytes) {
         if (const std::uint64_t larger = take_larger(wanted); larger != 0)
             return larger;
         sweep_locked();
@@ -130,10 +163,13 @@ std::uint64_t Heap::carve(SizeClass wanted) {
                         "piece is large "
                         "enough; drop some objects, or set MULTIFORK_ARENA_BYTES higher before the "
                         "program starts",
-                        wanted.bytes, heap.bytes_used, segment().bytes - segment().heap_begin));
+                        wanted.bytes, heap.bytes_used, shape_.bytes - begin_));
     }
     reserve(at + wanted.bytes);
     BlockHeader& made = block(at);
+    if (MULTIFORK_MUTANT(top_first))
+        heap.top = at + wanted.bytes;
+    compiler_barrier();
     made.size = wanted.bytes;
     made.serial = 0;
     made.pages_released = 0;
@@ -155,17 +191,34 @@ std::uint64_t Heap::take_larger(SizeClass wanted) noexcept {
     return 0;
 }
 
+bool Heap::fd_is_ours() const noexcept {
+    struct stat status {};
+    return fd_ >= 0 && ::fstat(fd_, &status) == 0 && status.st_dev == fd_device_ &&
+           status.st_ino == fd_inode_;
+}
+
+int Heap::set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept {
+    if (fd_is_ours())
+        return platform::reserve_pages(fd_, from, length);
+    // A process that closed all its descriptors, as daemons do: touch the pages instead. Whole
+    // ones.
+    const std::uint64_t first = from / page_bytes * page_bytes;
+    const std::uint64_t last = page_up(from + length);
+    if (::madvise(base_ + first, last - first, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    return errno == EINVAL
+               ? 0
+               : errno; // EINVAL: before Linux 5.14; the pages come when they are touched
+}
+
 void Heap::reserve(std::uint64_t end) {
     HeapHeader& heap = header();
     if (end <= heap.committed)
         return;
     const std::uint64_t from = heap.committed;
-    const std::uint64_t to = std::min(page_up(std::max(end, from + reserve_step)), segment().bytes);
-    int error = platform::reserve_pages(fd_, from, to - from);
-    if (error == EBADF) // a child that closed all its descriptors: touch the pages instead
-        error = ::madvise(base_ + from, to - from, MADV_POPULATE_WRITE) == 0 || errno == EINVAL
-                    ? 0
-                    : errno;
+    const std::uint64_t to = std::min(page_up(std::max(end, from + reserve_step)), shape_.bytes);
+    check_memory(to - from);
+    const int error = set_pages_aside(from, to - from);
     if (error != 0)
         throw OutOfSharedMemory(fmt::format("the kernel has no room for {} more bytes of shared "
                                             "memory ({}); end something that uses "
@@ -183,7 +236,7 @@ void Heap::put_free(std::uint64_t offset) noexcept {
     if (freed.size > release_pages_above) {
         const std::uint64_t from = page_up(offset + sizeof(BlockHeader));
         const std::uint64_t to = (offset + freed.size) / page_bytes * page_bytes;
-        if (platform::release_pages(fd_, from, to - from)) {
+        if (::madvise(base_ + from, to - from, MADV_REMOVE) == 0) {
             // What the pages did not cover has to be zeroed by hand.
             std::memset(base_ + offset + sizeof(BlockHeader), 0,
                         from - offset - sizeof(BlockHeader));
@@ -228,8 +281,7 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
 }
 
 bool Heap::still_reachable(const BlockHeader& dropped) const noexcept {
-    const std::uint32_t used = std::min(header().process_high_water, segment().process_slots);
-    return std::any_of(records(), records() + used, [&](const ProcessRecord& record) {
+    return std::any_of(records(), records() + used_records(), [&](const ProcessRecord& record) {
         const bool forked_meanwhile =
             record.fork_epoch > dropped.birth && record.fork_epoch <= dropped.retired_at;
         const bool ancestor_was =
@@ -249,7 +301,7 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
         header().retired_head = offset;
         return;
     }
-    if (dropped.kind == Kind::message_ring)
+    if (dropped.kind.load(relaxed) == Kind::message_ring)
         free_messages_of(offset);
     put_free(offset);
 }
@@ -263,7 +315,7 @@ void Heap::free_unreachable() noexcept {
             block(at).next = header().retired_head;
             header().retired_head = at;
         } else {
-            if (block(at).kind == Kind::message_ring)
+            if (block(at).kind.load(relaxed) == Kind::message_ring)
                 free_messages_of(at);
             put_free(at);
         }
@@ -274,30 +326,35 @@ void Heap::free_unreachable() noexcept {
 // ---- owners
 // -------------------------------------------------------------------------------------------
 
-void Heap::give_to_process(std::uint64_t offset, std::uint64_t serial,
-                           std::uint32_t record) noexcept {
+void Heap::give_to_process(std::uint64_t offset, ProcessId process) noexcept {
     Locked hold(*this);
-    ++records()[record].objects;
+    ++records()[process.record].objects;
     compiler_barrier();
-    block(offset).owner.store(owner_process(serial), relaxed); // COMMIT
+    block(offset).owner.store(owner_process(process.serial), relaxed); // COMMIT
 }
 
-void Heap::drop(std::uint64_t offset, std::uint64_t serial, std::uint32_t record) noexcept {
+void Heap::drop(std::uint64_t offset, ProcessId process) noexcept {
     Locked hold(*this);
-    if (!plausible(offset) || block(offset).owner.load(relaxed) != owner_process(serial))
+    if (!plausible(offset) || block(offset).owner.load(relaxed) != owner_process(process.serial))
         return;
     retire_or_free(offset);
-    if (records()[record].objects > 0)
-        --records()[record].objects;
+    if (records()[process.record].objects > 0)
+        --records()[process.record].objects;
 }
 
-void Heap::give_to_ring(std::uint64_t offset, std::uint64_t ring_block) noexcept {
+void Heap::give_to_ring(std::uint64_t offset, std::uint64_t ring_block,
+                        std::uint64_t position) noexcept {
     // No lock: the block is the caller's, and the ring's lock is held.
-    block(offset).owner.store(owner_ring(ring_block), relaxed); // COMMIT
+    block(offset).position = position;
+    // release: pairs with take_from_ring(). COMMIT.
+    block(offset).owner.store(owner_ring(ring_block), std::memory_order_release);
 }
 
-bool Heap::take_from_ring(std::uint64_t offset, std::uint64_t ring_block) noexcept {
-    if (!plausible(offset) || block(offset).owner.load(relaxed) != owner_ring(ring_block))
+bool Heap::take_from_ring(std::uint64_t offset, std::uint64_t ring_block,
+                          std::uint64_t position) noexcept {
+    if (!plausible(offset) ||
+        block(offset).owner.load(std::memory_order_acquire) != owner_ring(ring_block) ||
+        (block(offset).position != position && !MULTIFORK_MUTANT(any_position)))
         return false;
     block(offset).owner.store(liveness::enter(domain_), relaxed); // COMMIT
     return true;
@@ -333,33 +390,42 @@ void Heap::sweep() noexcept {
     sweep_locked();
 }
 
+bool Heap::is_gone(const ProcessRecord& record) const noexcept {
+    // In another pid namespace the numbers mean other processes, or none.
+    if (segment().pid_namespace != platform::pid_namespace())
+        return false;
+    if (const std::uint32_t pid = record.pid.load(); pid != 0)
+        return !platform::process_runs(pid);
+    // A child that has not said its pid yet: while its parent lives, and a while longer, it may.
+    constexpr std::int64_t grace_ns = 10'000'000'000;
+    return !platform::process_runs(record.parent_pid) &&
+           platform::monotonic_ns() - record.born_ns > grace_ns;
+}
+
 void Heap::sweep_locked() noexcept {
     HeapHeader& heap = header();
     heap.swept_deaths = domain_.registry().deaths.load(relaxed);
     if (MULTIFORK_MUTANT(no_sweep))
         return;
-    const std::uint32_t used = std::min(heap.process_high_water, segment().process_slots);
-    for (std::uint32_t i = 0; i < used; ++i) {
-        ProcessRecord& record = records()[i];
-        if (record.serial.load(relaxed) == 0)
-            continue;
-        // A child that never said its pid counts as alive while its parent is: see ProcessRecord.
-        const std::uint32_t pid = record.pid.load();
-        if (!platform::process_runs(pid != 0 ? pid : record.parent_pid))
-            record.serial.store(0);
-    }
+    for (std::uint32_t i = 0; i < used_records(); ++i)
+        if (records()[i].serial.load(relaxed) != 0 && is_gone(records()[i]))
+            records()[i].serial.store(0);
     const auto process_is_gone = [&](std::uint64_t owner) {
-        return std::none_of(records(), records() + used, [&](const ProcessRecord& record) {
-            const std::uint64_t serial = record.serial.load(relaxed);
-            return serial != 0 && owner_process(serial) == owner;
-        });
+        return std::none_of(records(), records() + used_records(),
+                            [&](const ProcessRecord& record) {
+                                const std::uint64_t serial = record.serial.load(relaxed);
+                                return serial != 0 && owner_process(serial) == owner;
+                            });
     };
     walk([&](std::uint64_t at) {
         const std::uint64_t owner = block(at).owner.load(relaxed);
         const std::uint64_t tag = owner & owner_tag_mask;
         if (owner == 0)
             return;
-        if (tag == 0 && !liveness::is_alive(domain_, owner))
+        // A living thread hands its block to a queue without this lock, and may have died since:
+        // once it is seen to be dead, its word is final, and has to be read again.
+        if (tag == 0 && !liveness::is_alive(domain_, owner) &&
+            block(at).owner.load(std::memory_order_acquire) == owner)
             put_free(at);
         else if (tag == process_tag && process_is_gone(owner))
             retire_or_free(at);
@@ -371,18 +437,21 @@ void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
     // Without the heap's lock, because a semaphore's own is taken inside. Blocks may come and go
     // meanwhile, but one in which this living thread holds permits belongs to somebody and stays.
     walk([&](std::uint64_t at) {
-        if (block(at).kind != Kind::semaphore || block(at).owner.load() == 0)
+        // acquire: pairs with the release in allocate()
+        if (block(at).kind.load(std::memory_order_acquire) != Kind::semaphore ||
+            block(at).owner.load() == 0)
             return;
         auto& cell = *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
-        if (core::semaphore_knows(cell, name))
+        const std::uint64_t room = (block(at).size - sizeof(BlockHeader) - sizeof cell) /
+                                   sizeof(core::SemaphoreCell::Entry);
+        if (cell.capacity <= room && core::semaphore_knows(cell, name))
             core::semaphore_leave(cell, domain_, name);
     });
 }
 
-SpaceUsage Heap::usage() const noexcept {
-    const HeapHeader& heap = header();
-    return {heap.bytes_used, heap.blocks_used, heap.top - segment().heap_begin,
-            segment().bytes - segment().heap_begin};
+SpaceUsage Heap::usage() {
+    Locked hold(*this);
+    return {header().bytes_used, header().blocks_used, top() - begin_, shape_.bytes - begin_};
 }
 
 } // namespace multifork::arena

@@ -18,32 +18,36 @@ class Heap {
 public:
     /// \param fd  of the segment, to have pages set aside; may be closed later by the user's own
     /// doing
-    Heap(std::byte* base, int fd, liveness::Domain& domain) noexcept
-        : base_(base), fd_(fd), domain_(domain) {}
+    Heap(std::byte* base, const SegmentShape& shape, int fd, liveness::Domain& domain) noexcept;
 
     [[nodiscard]] std::uint64_t allocate(std::size_t bytes, Kind kind);
     void free_own(std::uint64_t block) noexcept;
 
-    void give_to_process(std::uint64_t block, std::uint64_t serial, std::uint32_t record) noexcept;
-    void drop(std::uint64_t block, std::uint64_t serial, std::uint32_t record) noexcept;
-    void give_to_ring(std::uint64_t block, std::uint64_t ring_block) noexcept;
-    bool take_from_ring(std::uint64_t block, std::uint64_t ring_block) noexcept;
+    void give_to_process(std::uint64_t block, ProcessId process) noexcept;
+    void drop(std::uint64_t block, ProcessId process) noexcept;
+    void give_to_ring(std::uint64_t block, std::uint64_t ring_block,
+                      std::uint64_t position) noexcept;
+    bool take_from_ring(std::uint64_t block, std::uint64_t ring_block,
+                        std::uint64_t position) noexcept;
 
     /// Frees what the dead have left. Costs a walk over all blocks.
     void sweep() noexcept;
 
-    /// Makes a process record for a child that is about to be forked. \return its index
+    /// Makes a process record.
+    /// \param parent_pid  of the process that is about to fork, 0 for one that registers itself
+    /// \param pid         0 for a child to be
     /// \throws TooManyThreads
-    std::uint32_t begin_process(std::uint32_t parent_pid);
-    /// Ends a record: the process is gone, or was never made.
-    void end_process(std::uint32_t record) noexcept;
-    /// Finds the record of a process by its pid and ends it.
-    void end_process_of_pid(std::uint32_t pid) noexcept;
+    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid);
+    /// Ends a record, unless it has come to mean another process: it is gone, or was never made.
+    void end_process(ProcessId process) noexcept;
+    [[nodiscard]] bool is_current(ProcessId process) const noexcept {
+        return process.serial != 0 && records()[process.record].serial.load() == process.serial;
+    }
 
     /// Settles the semaphores in which `name` holds permits.
     void settle_semaphores(liveness::ThreadWord name) noexcept;
 
-    [[nodiscard]] SpaceUsage usage() const noexcept;
+    [[nodiscard]] SpaceUsage usage();
 
     [[nodiscard]] SegmentHeader& segment() const noexcept {
         return *reinterpret_cast<SegmentHeader*>(base_);
@@ -79,13 +83,28 @@ private:
     [[nodiscard]] bool still_reachable(const BlockHeader& block) const noexcept;
     void free_unreachable() noexcept;
     void rebuild() noexcept;
+    [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
-    void end_locked(std::uint32_t record) noexcept;
     template <class Visit>
     void walk(Visit visit) const noexcept;
 
+    [[nodiscard]] bool fd_is_ours() const noexcept;
+    [[nodiscard]] int set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept;
+    [[nodiscard]] std::uint64_t top() const noexcept {
+        return header().top < shape_.bytes ? header().top : shape_.bytes;
+    }
+    [[nodiscard]] std::uint32_t used_records() const noexcept {
+        const std::uint32_t high = header().process_high_water;
+        return high < shape_.process_slots ? high : shape_.process_slots;
+    }
+
     std::byte* base_;
+    SegmentShape shape_;
+    std::uint64_t begin_; // of the blocks
     int fd_;
+    std::uint64_t fd_device_ =
+        0; // what fd_ must still be: a child may have closed and reused the number
+    std::uint64_t fd_inode_ = 0;
     liveness::Domain& domain_;
 };
 

@@ -39,9 +39,9 @@ struct SegmentHeader {
     // A named segment holds one object:
     std::uint64_t root;      // offset of its bytes
     std::uint32_t root_kind; // arena::Kind
-    std::uint32_t root_reserved;
+    std::uint32_t reserved;
+    std::uint64_t pid_namespace; // of the maker: pids mean nothing in another one
     std::uint64_t root_bytes;
-    std::uint64_t type_hash;     // of type_name
     std::uint64_t parameters[2]; // e.g. a queue's capacity and slot size
     std::array<char, 256>
         type_name; // as the maker's compiler spells it, cut, for messages to people
@@ -71,9 +71,9 @@ struct BlockHeader {
     std::uint64_t retired_at;         // fork epoch when it was dropped
     std::uint64_t serial;             // tells this use of the block from earlier ones
     std::uint64_t next;               // offset of the next block of its list (derived)
-    Kind kind;
+    std::atomic<Kind> kind;       // set once the bytes are zero: others may look at what they hold
     std::uint32_t pages_released; // 1: its pages were given back and read as zero
-    std::uint64_t spare;
+    std::uint64_t position;       // of a message: which item of its queue it is
 };
 static_assert(sizeof(BlockHeader) == 64);
 
@@ -122,6 +122,14 @@ struct HeapHeader {
 };
 static_assert(512 + sizeof(HeapHeader) <= registry_offset);
 
+/// What the header says about sizes, as far as it was checked: the words in shared memory may
+/// change later.
+struct SegmentShape {
+    std::uint64_t bytes;
+    std::uint32_t thread_slots;
+    std::uint32_t process_slots;
+};
+
 // ---- processes
 // --------------------------------------------------------------------------------------
 //
@@ -144,9 +152,16 @@ struct ProcessRecord {
     // The fork epochs of all ancestors that were forked themselves lie in between; 0, 0: none.
     std::uint64_t first_ancestor;
     std::uint64_t last_ancestor;
-    std::uint64_t spare[2];
+    std::int64_t born_ns; // monotonic; a child has a while to say its pid after its parent's death
+    std::uint64_t spare;
 };
 static_assert(sizeof(ProcessRecord) == 128);
+
+/// A process by its place in the table and the serial that it has there: a place is used again.
+struct ProcessId {
+    std::uint32_t record = 0;
+    std::uint64_t serial = 0; // 0: none
+};
 
 [[nodiscard]] constexpr std::uint64_t process_table_offset(std::uint32_t thread_slots) {
     return registry_offset + liveness::registry_bytes(thread_slots);

@@ -35,6 +35,11 @@ OpenSegments& segments() {
 }
 
 std::size_t segment_bytes(const Identity& identity) {
+    constexpr std::size_t most = std::size_t{1} << 37;
+    if (identity.root_bytes > most || identity.message_bytes > most)
+        throw OutOfSharedMemory(fmt::format(
+            "a named {} of {} bytes with {} for messages was asked for; at most {} each will do",
+            identity.what, identity.root_bytes, identity.message_bytes, most));
     const std::uint64_t root = size_class(identity.root_bytes + sizeof(BlockHeader)).bytes;
     const std::uint64_t bytes =
         heap_offset(named_thread_slots, named_process_slots) + root + identity.message_bytes;
@@ -92,13 +97,25 @@ void check_header(const SegmentHeader& header, std::size_t file_bytes, std::stri
             file_bytes, header.bytes));
 }
 
-std::unique_ptr<Space::Impl> make_segment(memory::NewSegmentFile& file, const Identity& identity,
-                                          const std::function<void(std::byte*)>& init) {
-    const std::size_t bytes = segment_bytes(identity);
-    auto impl = std::make_unique<Space::Impl>(file.open_to_map().get(), bytes);
-    Space::Impl::format(impl->mapping.data(), bytes, named_thread_slots, named_process_slots);
+/// How a named segment's mapping ends, on every path: threads of this process may have their
+/// beacons in it, and the last one to leave unmaps it.
+struct CloseMapping {
+    void operator()(Space::Impl* impl) const noexcept {
+        impl->domain.on_unused = [](liveness::Domain& domain) noexcept {
+            delete static_cast<Space::Impl*>(domain.owner);
+        };
+        impl->domain.close();
+    }
+};
+using MappedSegment = std::unique_ptr<Space::Impl, CloseMapping>;
+
+MappedSegment make_segment(memory::NewSegmentFile& file, const Identity& identity,
+                           const std::function<void(std::byte*)>& init) {
+    const SegmentShape shape{segment_bytes(identity), named_thread_slots, named_process_slots};
+    MappedSegment impl(new Space::Impl(file.open_to_map().get(), shape));
+    Space::Impl::format(impl->mapping.data(), shape);
     Heap& heap = impl->heap;
-    heap.header().committed = bytes; // the file has all its pages already
+    heap.header().committed = shape.bytes; // the file has all its pages already
     const std::uint64_t block = heap.allocate(identity.root_bytes, identity.kind);
     heap.block(block).owner = root_owner;
 
@@ -115,8 +132,10 @@ std::unique_ptr<Space::Impl> make_segment(memory::NewSegmentFile& file, const Id
     return impl;
 }
 
-std::shared_ptr<NamedSpace> share(std::unique_ptr<Space::Impl> impl, memory::SegmentFile file) {
-    auto space = std::make_shared<NamedSpace>(std::move(impl), std::move(file));
+std::shared_ptr<NamedSpace> share(MappedSegment impl, std::uint64_t root,
+                                  memory::SegmentFile file) {
+    auto space = std::make_shared<NamedSpace>(std::unique_ptr<Space::Impl>(impl.release()), root,
+                                              std::move(file));
     segments().open.push_back(space);
     return space;
 }
@@ -144,35 +163,29 @@ std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
             check_identity(header, identity, name);
             if (auto space = find_open(file->id()))
                 return space;
-            auto impl = std::make_unique<Space::Impl>(file->open_to_map().get(), file->bytes());
-            return share(std::move(impl), std::move(*file));
+            const SegmentShape shape{file->bytes(), header.thread_slots, header.process_slots};
+            MappedSegment impl(new Space::Impl(file->open_to_map().get(), shape));
+            return share(std::move(impl), header.root, std::move(*file));
         }
         if (mode == OpenMode::open)
             throw NotFound(fmt::format("there is no shared object '{}'; create it first", name));
         memory::NewSegmentFile made(name, segment_bytes(identity));
         auto impl = make_segment(made, identity, init);
+        const std::uint64_t root = impl->heap.segment().root;
         if (auto file = made.publish())
-            return share(std::move(impl), std::move(*file));
+            return share(std::move(impl), root, std::move(*file));
         // Somebody published the same name first: look at theirs.
-        impl->domain.close();
     }
 }
 
 } // namespace
 
-NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, memory::SegmentFile file)
-    : Space(std::move(impl)), file_(std::move(file)) {}
+NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, memory::SegmentFile file)
+    : Space(std::move(impl)), root_(root), file_(std::move(file)) {}
 
 NamedSpace::~NamedSpace() {
     file_.close_and_remove_if_last();
-    // Other threads of this process may still have their beacons in there: the last one to leave
-    // unmaps.
-    Impl* const impl = release();
-    impl->domain.owner = impl;
-    impl->domain.on_unused = [](liveness::Domain& domain) noexcept {
-        delete static_cast<Impl*>(domain.owner);
-    };
-    impl->domain.close();
+    CloseMapping{}(release());
 }
 
 Object named_object(std::string_view name, OpenMode mode, const Identity& identity,
@@ -181,7 +194,7 @@ Object named_object(std::string_view name, OpenMode mode, const Identity& identi
     const std::scoped_lock hold(segments().mutex);
     auto space = open_or_create(name, mode, identity, init);
     auto reference = std::make_shared<Object::Hold>();
-    reference->offset = space->impl().heap.segment().root;
+    reference->offset = space->root();
     reference->space = std::move(space);
     return Object(std::move(reference));
 }
@@ -194,13 +207,10 @@ std::vector<std::string> remove_stale() {
 }
 
 void leave_named_segments() noexcept {
+    const std::scoped_lock hold(segments().mutex);
     for (const auto& weak : segments().open)
         if (auto space = weak.lock())
             space->file().close_and_remove_if_last();
-}
-
-bool any_named_segment_was_opened() noexcept {
-    return !segments().open.empty();
 }
 
 void lock_named_for_fork() {

@@ -4,6 +4,7 @@
 
 #include <multifork/arena/object.hpp>
 
+#include <cstdint>
 #include <memory>
 
 namespace multifork::arena {
@@ -11,21 +12,21 @@ namespace multifork::arena {
 /// A space in a named file, as one process has it open.
 class NamedSpace : public Space {
 public:
-    NamedSpace(std::unique_ptr<Impl> impl, memory::SegmentFile file);
+    NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, memory::SegmentFile file);
     ~NamedSpace();
 
+    /// Offset of the one object, as it was when the header was checked.
+    [[nodiscard]] std::uint64_t root() const noexcept { return root_; }
     [[nodiscard]] memory::SegmentFile& file() noexcept { return file_; }
 
 private:
+    std::uint64_t root_;
     memory::SegmentFile file_;
 };
 
 /// For the end of a process that runs no destructors: gives the named files up, and removes those
 /// that nobody else has open. The memory stays mapped.
 void leave_named_segments() noexcept;
-
-/// Whether leftovers of a killed child of this process are possible at all.
-[[nodiscard]] bool any_named_segment_was_opened() noexcept;
 
 void lock_named_for_fork();
 void unlock_named_after_fork() noexcept;

@@ -2,6 +2,7 @@
 #include "arena/heap_lock.hpp"
 
 #include <multifork/error.hpp>
+#include <multifork/platform/clock.hpp>
 
 #include <fmt/core.h>
 
@@ -17,10 +18,10 @@ constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
 
 } // namespace
 
-std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
+ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid) {
     Locked hold(*this);
     HeapHeader& heap = header();
-    const std::uint32_t slots = segment().process_slots;
+    const std::uint32_t slots = shape_.process_slots;
     const auto find_free = [&] {
         std::uint32_t i = 0;
         while (i < slots && records()[i].serial.load(relaxed) != 0)
@@ -38,7 +39,8 @@ std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
             slots));
     heap.process_high_water = std::max(heap.process_high_water, index + 1);
     ProcessRecord& record = records()[index];
-    record.pid.store(0, relaxed);
+    record.pid.store(pid, relaxed);
+    record.born_ns = platform::monotonic_ns();
     record.parent_pid = parent_pid;
     record.objects = 0;
     record.name.fill(0);
@@ -47,8 +49,7 @@ std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
     heap.fork_epoch.store(epoch, relaxed);
     record.fork_epoch = epoch;
     record.first_ancestor = record.last_ancestor = 0;
-    for (std::uint32_t i = 0; i < std::min(heap.process_high_water, slots) && parent_pid != 0;
-         ++i) {
+    for (std::uint32_t i = 0; i < used_records() && parent_pid != 0; ++i) {
         // A parent that was not forked itself owns what it has, or has dropped it.
         const ProcessRecord& parent = records()[i];
         if (i == index || parent.serial.load(relaxed) == 0 ||
@@ -63,24 +64,14 @@ std::uint32_t Heap::begin_process(std::uint32_t parent_pid) {
     const std::uint64_t serial = ++heap.next_process_serial;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     record.serial.store(serial); // COMMIT
-    return index;
+    return {index, serial};
 }
 
-void Heap::end_process(std::uint32_t index) noexcept {
+void Heap::end_process(ProcessId process) noexcept {
     Locked hold(*this);
-    end_locked(index);
-}
-
-void Heap::end_process_of_pid(std::uint32_t pid) noexcept {
-    Locked hold(*this);
-    const std::uint32_t used = std::min(header().process_high_water, segment().process_slots);
-    for (std::uint32_t i = 0; i < used; ++i)
-        if (records()[i].serial.load(relaxed) != 0 && records()[i].pid.load() == pid)
-            end_locked(i);
-}
-
-void Heap::end_locked(std::uint32_t index) noexcept {
-    ProcessRecord& record = records()[index];
+    if (!is_current(process))
+        return;
+    ProcessRecord& record = records()[process.record];
     const bool owned_objects = record.objects != 0;
     record.serial.store(0); // COMMIT: what it alone could reach is nobody's
     if (owned_objects)

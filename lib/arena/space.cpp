@@ -9,10 +9,11 @@
 
 namespace multifork::arena {
 
-Space::Impl::Impl(int map_fd, std::size_t bytes, platform::Descriptor keep)
-    : fd(std::move(keep)), mapping(map_fd, bytes),
-      domain(*reinterpret_cast<liveness::Registry*>(mapping.data() + registry_offset)),
-      heap(mapping.data(), fd.get(), domain) {
+Space::Impl::Impl(int map_fd, const SegmentShape& shape, platform::Descriptor keep)
+    : fd(std::move(keep)), mapping(map_fd, shape.bytes),
+      domain(*reinterpret_cast<liveness::Registry*>(mapping.data() + registry_offset),
+             shape.thread_slots),
+      heap(mapping.data(), shape, fd.get(), domain) {
     domain.owner = this;
     domain.on_leave = [](liveness::Domain& d, liveness::ThreadWord me) noexcept {
         // A hint that is never too low: most threads hold no permits when they end.
@@ -22,48 +23,47 @@ Space::Impl::Impl(int map_fd, std::size_t bytes, platform::Descriptor keep)
     };
 }
 
-void Space::Impl::format(std::byte* base, std::size_t bytes, std::uint32_t thread_slots,
-                         std::uint32_t process_slots) noexcept {
+void Space::Impl::format(std::byte* base, const SegmentShape& shape) noexcept {
     auto& header = *reinterpret_cast<SegmentHeader*>(base);
     header.version = layout_version;
     header.pointer_bytes = sizeof(void*);
     header.byte_order = 0x0102;
-    header.bytes = bytes;
-    header.thread_slots = thread_slots;
-    header.process_slots = process_slots;
-    header.heap_begin = heap_offset(thread_slots, process_slots);
+    header.bytes = shape.bytes;
+    header.thread_slots = shape.thread_slots;
+    header.process_slots = shape.process_slots;
+    header.pid_namespace = platform::pid_namespace();
+    header.heap_begin = heap_offset(shape.thread_slots, shape.process_slots);
     auto& heap = *reinterpret_cast<HeapHeader*>(base + 512);
     heap.top = header.heap_begin;
     heap.committed = header.heap_begin;
-    liveness::init_registry(*reinterpret_cast<liveness::Registry*>(base + registry_offset),
-                            thread_slots);
 }
 
-Space::Impl::Self Space::Impl::self() {
+ProcessId Space::Impl::self() {
+    // Before the mutex: attaching may come back here.
+    static_cast<void>(liveness::enter(domain));
     const std::scoped_lock hold(mutex_);
     if (self_pid_ != platform::process_id()) {
-        const std::uint32_t record = heap.begin_process(0);
-        heap.records()[record].pid = platform::process_id();
-        self_ = {heap.records()[record].serial, record};
+        self_ = heap.begin_process(0, platform::process_id());
         self_pid_ = platform::process_id();
     }
     return self_;
 }
 
-std::optional<Space::Impl::Self> Space::Impl::self_if_any() {
+std::optional<ProcessId> Space::Impl::self_if_any() {
     const std::scoped_lock hold(mutex_);
     if (self_pid_ != platform::process_id())
         return std::nullopt;
     return self_;
 }
 
-void Space::Impl::become(std::uint32_t index) noexcept {
+void Space::Impl::become(ProcessId born) noexcept {
     // Runs in a forked child before any other thread exists; the mutex may be held by a thread of
     // the parent.
     new (&mutex_) std::mutex;
-    ProcessRecord& record = heap.records()[index];
-    record.pid = platform::process_id();
-    self_ = {record.serial, index};
+    if (!heap.is_current(born))
+        return; // the first operation will make a record
+    heap.records()[born.record].pid = platform::process_id();
+    self_ = born;
     self_pid_ = platform::process_id();
 }
 
@@ -93,21 +93,23 @@ void Space::free(std::uint64_t offset) noexcept {
 }
 
 void Space::give_to_process(std::uint64_t offset) {
-    const auto self = impl_->self();
-    impl_->heap.give_to_process(offset - sizeof(BlockHeader), self.serial, self.record);
+    impl_->heap.give_to_process(offset - sizeof(BlockHeader), impl_->self());
 }
 void Space::drop(std::uint64_t offset) noexcept {
     // A process without a record owns nothing: its copies of handles came by fork.
     if (const auto self = impl_->self_if_any())
-        impl_->heap.drop(offset - sizeof(BlockHeader), self->serial, self->record);
+        impl_->heap.drop(offset - sizeof(BlockHeader), *self);
 }
 
-void Space::give_to_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept {
-    impl_->heap.give_to_ring(offset - sizeof(BlockHeader), ring_offset - sizeof(BlockHeader));
+void Space::give_to_ring(std::uint64_t offset, std::uint64_t ring_offset,
+                         std::uint64_t position) noexcept {
+    impl_->heap.give_to_ring(offset - sizeof(BlockHeader), ring_offset - sizeof(BlockHeader),
+                             position);
 }
-bool Space::take_from_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept {
+bool Space::take_from_ring(std::uint64_t offset, std::uint64_t ring_offset,
+                           std::uint64_t position) noexcept {
     return impl_->heap.take_from_ring(offset - sizeof(BlockHeader),
-                                      ring_offset - sizeof(BlockHeader));
+                                      ring_offset - sizeof(BlockHeader), position);
 }
 
 std::byte* Space::checked(std::uint64_t offset, std::size_t bytes) const {
@@ -124,7 +126,7 @@ std::byte* Space::checked(std::uint64_t offset, std::size_t bytes) const {
 void Space::sweep() noexcept {
     impl_->heap.sweep();
 }
-SpaceUsage Space::usage() const noexcept {
+SpaceUsage Space::usage() const {
     return impl_->heap.usage();
 }
 

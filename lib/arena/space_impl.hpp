@@ -17,25 +17,21 @@ namespace multifork::arena {
 /// The process-local half of a Space: where the segment is mapped, and who this process is in it.
 class Space::Impl {
 public:
-    /// Maps `bytes` of `map_fd`.
+    /// Maps a segment of that shape, which must be one that can be trusted.
     /// \param keep  the descriptor by which pages are set aside later; a named segment has all of
     /// its pages
     ///              already, and must not keep one: it would keep the file's lock
-    Impl(int map_fd, std::size_t bytes, platform::Descriptor keep = {});
+    Impl(int map_fd, const SegmentShape& shape, platform::Descriptor keep = {});
 
     /// Initialises zeroed bytes up to, but not including, the magic word.
-    static void format(std::byte* base, std::size_t bytes, std::uint32_t thread_slots,
-                       std::uint32_t process_slots) noexcept;
+    static void format(std::byte* base, const SegmentShape& shape) noexcept;
 
-    /// This process's record, made when it has none: after a raw clone(), say.
-    struct Self {
-        std::uint64_t serial;
-        std::uint32_t record;
-    };
-    [[nodiscard]] Self self();
-    [[nodiscard]] std::optional<Self> self_if_any();
-    /// Makes the record at `index` this process's own.
-    void become(std::uint32_t index) noexcept;
+    /// This process's record, made when it has none: after a raw clone(), say. \throws
+    /// TooManyThreads
+    [[nodiscard]] ProcessId self();
+    [[nodiscard]] std::optional<ProcessId> self_if_any();
+    /// In a forked child: makes the record that its parent has begun its own, if it is still that.
+    void become(ProcessId born) noexcept;
     void set_process_name(std::string_view name);
 
     platform::Descriptor fd;
@@ -46,7 +42,7 @@ public:
 private:
     std::mutex mutex_;
     std::uint32_t self_pid_ = 0;
-    Self self_{0, 0};
+    ProcessId self_;
 };
 
 /// The arena if it was made already, else nullptr.
@@ -55,14 +51,15 @@ private:
 /// Names the calling process in the arena, for those who ask who holds a lock.
 void set_process_name(std::string_view name);
 
-/// The record that the last fork of this thread made for its child; reset by the call.
-struct Born {
-    bool any;
-    std::uint32_t record;
-};
-[[nodiscard]] Born take_born() noexcept;
+/// Begins the record of the child that this thread will fork next, so that a full table is an error
+/// before there is a child. \throws TooManyThreads
+void reserve_child();
 
-/// The parent tells the pid of the child for which the record was made.
-void name_born(std::uint32_t record, std::uint32_t pid, std::string_view name) noexcept;
+/// The record that the last fork of this thread made for its child; serial 0: none. Reset by the
+/// call.
+[[nodiscard]] ProcessId take_born() noexcept;
+
+/// The parent tells the pid and name of the child for which the record was made.
+void name_born(ProcessId born, std::uint32_t pid, std::string_view name) noexcept;
 
 } // namespace multifork::arena

@@ -7,6 +7,7 @@
 #include <boost/interprocess/exceptions.hpp>
 #include <fmt/core.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 // The arena of the process tree: made at first use by whoever comes first, inherited by fork, and
 // never unmapped: the kernel frees the memfd with its last user.
@@ -25,9 +27,11 @@ constexpr std::uint32_t thread_slots = 16384;
 constexpr std::uint32_t process_slots = 8192;
 constexpr std::size_t default_bytes = 64ull << 30;
 constexpr std::size_t least_bytes = 8ull << 20;
+constexpr std::size_t most_bytes = 256ull << 30; // owner words have 32 bits for a block's number
 
 std::atomic<Space*> the_tree{nullptr};
-thread_local Born born{false, 0};
+thread_local ProcessId born;
+thread_local bool reserved = false; // born was made by reserve_child() for the fork to come
 
 std::size_t wanted_bytes() {
     const char* text = std::getenv("MULTIFORK_ARENA_BYTES");
@@ -36,20 +40,31 @@ std::size_t wanted_bytes() {
     const std::string_view digits(text);
     std::size_t bytes = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bytes);
-    if (error != std::errc() || end != digits.data() + digits.size() || bytes < least_bytes)
+    if (error != std::errc() || end != digits.data() + digits.size() || bytes < least_bytes ||
+        bytes > most_bytes)
         throw InvalidArgument(
-            fmt::format("MULTIFORK_ARENA_BYTES is '{}'; it must be a number of bytes, at least {}",
-                        digits, least_bytes));
+            fmt::format("MULTIFORK_ARENA_BYTES is '{}'; it must be a number of bytes from {} to {}",
+                        digits, least_bytes, most_bytes));
     return bytes / 4096 * 4096;
 }
 
+/// A limit on file sizes (ulimit -f) counts for files in memory too, and would end the process by a
+/// signal.
+std::size_t file_size_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return most_bytes;
+    return std::max<std::size_t>(limit.rlim_cur / 4096 * 4096, least_bytes);
+}
+
 std::unique_ptr<Space::Impl> make_arena() {
-    for (std::size_t bytes = wanted_bytes();; bytes /= 2) {
+    for (std::size_t bytes = std::min(wanted_bytes(), file_size_limit());; bytes /= 2) {
         try {
             auto file = platform::sealed_memory_file("multifork", bytes);
             const int fd = file.get();
-            auto impl = std::make_unique<Space::Impl>(fd, bytes, std::move(file));
-            Space::Impl::format(impl->mapping.data(), bytes, thread_slots, process_slots);
+            const SegmentShape shape{bytes, thread_slots, process_slots};
+            auto impl = std::make_unique<Space::Impl>(fd, shape, std::move(file));
+            Space::Impl::format(impl->mapping.data(), shape);
             impl->heap.segment().magic = segment_magic;
             return impl;
         } catch (const boost::interprocess::interprocess_exception& error) {
@@ -66,12 +81,15 @@ std::unique_ptr<Space::Impl> make_arena() {
 // ---------------------------------------------------------------------------------------------
 
 extern "C" void before_fork() {
-    born = {false, 0};
-    try {
-        born = {true, the_tree.load()->impl().heap.begin_process(platform::process_id())};
-    } catch (...) {
-        // The table is full: the child makes its record itself, at its first use of the arena.
+    if (!reserved) {
+        try {
+            born = the_tree.load()->impl().heap.begin_process(platform::process_id(), 0);
+        } catch (...) {
+            born =
+                {}; // the table is full: the child makes its record itself, at its first operation
+        }
     }
+    reserved = false;
     lock_named_for_fork();
     liveness::before_fork();
 }
@@ -84,13 +102,17 @@ extern "C" void after_fork_in_parent() {
 extern "C" void after_fork_in_child() {
     liveness::after_fork_in_child();
     unlock_named_after_fork();
-    if (born.any)
-        the_tree.load()->impl().become(born.record);
+    the_tree.load()->impl().become(std::exchange(born, {}));
 }
 
 Space* make_tree_space() {
     auto impl = make_arena();
-    static_cast<void>(impl->self());
+    // A process that came by a raw clone() has no record; it makes one when it first attaches.
+    impl->domain.on_enter = [](liveness::Domain& domain) {
+        auto& tree = *static_cast<Space::Impl*>(domain.owner);
+        if (!tree.self_if_any())
+            static_cast<void>(tree.self());
+    };
     impl->set_process_name("MainProcess");
     auto* made = new Space(std::move(impl)); // never deleted: objects outlive static destructors
     the_tree = made;
@@ -124,12 +146,21 @@ void set_process_name(std::string_view name) {
     tree_space().impl().set_process_name(name);
 }
 
-Born take_born() noexcept {
-    return std::exchange(born, Born{false, 0});
+void reserve_child() {
+    born = tree_space().impl().heap.begin_process(platform::process_id(), 0);
+    reserved = true;
 }
 
-void name_born(std::uint32_t index, std::uint32_t pid, std::string_view name) noexcept {
-    ProcessRecord& record = tree_space().impl().heap.records()[index];
+ProcessId take_born() noexcept {
+    reserved = false;
+    return std::exchange(born, {});
+}
+
+void name_born(ProcessId process, std::uint32_t pid, std::string_view name) noexcept {
+    Heap& heap = tree_space().impl().heap;
+    if (!heap.is_current(process))
+        return;
+    ProcessRecord& record = heap.records()[process.record];
     const std::size_t length = std::min(name.size(), record.name.size() - 1);
     std::memcpy(record.name.data(), name.data(), length);
     record.pid = pid;

@@ -1,4 +1,5 @@
 #include <multifork/channel/message_ring.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <cstring>
 #include <utility>
@@ -12,25 +13,53 @@ using arena::MessageSlot;
 // A buffer above this is given back rather than kept for the thread's next message.
 constexpr std::size_t keep_at_most = 1u << 20;
 
-thread_local std::vector<std::byte> spare_buffer;
+/// Kept for the thread's next message, until the thread's objects go: exit handlers may still put.
+struct Spare {
+    std::vector<std::byte> bytes;
+    ~Spare();
+};
+thread_local bool spare_is_gone = false; // outlives every destructor
+thread_local Spare spare;
+
+Spare::~Spare() {
+    spare_is_gone = true;
+}
 
 /// Clears away what the head comment of message_ring.hpp lists.
 class Repair {
 public:
-    explicit Repair(const arena::Object& object) noexcept : object_(object) {}
-    void uncommitted_put(std::byte* slot) const noexcept { free_block_in(slot); }
-    void committed_get(std::byte* slot) const noexcept { free_block_in(slot); }
+    Repair(const arena::Object& object, const core::RingHeader& ring) noexcept
+        : object_(object), ring_(ring) {}
+    // relaxed: written under the lock that the heir has inherited
+    void uncommitted_put(std::byte* slot) const noexcept { free_block_in(slot, next_put(ring_)); }
+    void committed_get(std::byte* slot) const noexcept { free_block_in(slot, last_get(ring_)); }
+
+    /// The item that the holder of the producers' lock is putting.
+    static std::uint64_t next_put(const core::RingHeader& ring) noexcept {
+        return ring.tail.load(std::memory_order_relaxed) >> 1;
+    }
+    /// The item that the holder of the consumers' lock has got, after its commit.
+    static std::uint64_t last_get(const core::RingHeader& ring) noexcept {
+        return (ring.head.load(std::memory_order_relaxed) >> 1) - 1;
+    }
 
 private:
-    void free_block_in(std::byte* bytes) const noexcept {
+    /// Frees the slot's block if it is that of the item at `position`. It need not be: in a full
+    /// ring the slot at tail is that of the oldest item, and the one before head may have been
+    /// filled again since.
+    void free_block_in(std::byte* bytes, std::uint64_t position) const noexcept {
         auto& slot = *reinterpret_cast<MessageSlot*>(bytes);
-        // relaxed, here and below: the ring's locks order it
-        const std::uint64_t block = slot.block.exchange(0, std::memory_order_relaxed);
+        // acquire: pairs with the release in message_put()
+        const std::uint64_t block = slot.block.load(std::memory_order_acquire);
         arena::Space& space = object_.space();
-        if (block != 0 && space.take_from_ring(block, object_.offset()))
-            space.free(block);
+        if (block == 0 || !space.take_from_ring(block, object_.offset(), position))
+            return;
+        // Only now: as long as the ring owns a block, a slot names it.
+        slot.block.store(0, std::memory_order_relaxed);
+        space.free(block);
     }
     const arena::Object& object_;
+    const core::RingHeader& ring_;
 };
 
 /// A block that is freed unless the message got into the ring.
@@ -69,13 +98,16 @@ MessageSlot& settled_slot(std::byte* place, core::RingHeader& ring, const core::
 
 } // namespace
 
-MessageBuffer::MessageBuffer() : bytes_(std::move(spare_buffer)) {
+MessageBuffer::MessageBuffer() {
+    if (!spare_is_gone)
+        bytes_ = std::move(spare.bytes);
     bytes_.clear();
 }
 
 MessageBuffer::~MessageBuffer() {
-    if (bytes_.capacity() <= keep_at_most && bytes_.capacity() > spare_buffer.capacity())
-        spare_buffer = std::move(bytes_);
+    if (!spare_is_gone && bytes_.capacity() <= keep_at_most &&
+        bytes_.capacity() > spare.bytes.capacity())
+        spare.bytes = std::move(bytes_);
 }
 
 Message::~Message() {
@@ -86,7 +118,7 @@ Message::~Message() {
 core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shape,
                              const arena::Object& object, platform::Deadline deadline,
                              std::span<const std::byte> bytes) {
-    const Repair repair(object);
+    const Repair repair(object, ring);
     liveness::Domain& domain = object.space().domain();
     if (bytes.size() <= inline_message_bytes)
         return core::ring_put(
@@ -106,10 +138,15 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
         [&](std::byte* place) {
             MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
             slot.size = bytes.size();
-            slot.block.store(block.offset(), std::memory_order_relaxed);
+            if (MULTIFORK_MUTANT(give_first))
+                object.space().give_to_ring(block.offset(), object.offset(),
+                                            Repair::next_put(ring));
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+            // release: pairs with the acquire in Repair
+            slot.block.store(block.offset(), std::memory_order_release);
             // The heir looks for the ring's blocks by the slot: the slot comes first.
             std::atomic_signal_fence(std::memory_order_seq_cst);
-            object.space().give_to_ring(block.offset(), object.offset());
+            object.space().give_to_ring(block.offset(), object.offset(), Repair::next_put(ring));
         },
         repair);
     if (result == core::RingResult::done)
@@ -139,11 +176,11 @@ bool message_get(core::RingHeader& ring, const core::RingShape& shape, const are
         [&](std::byte* place) {
             if (taken.block == 0)
                 return;
-            if (space.take_from_ring(taken.block, object.offset()))
+            if (space.take_from_ring(taken.block, object.offset(), Repair::last_get(ring)))
                 message.block_ = taken.block;
             reinterpret_cast<MessageSlot*>(place)->block.store(0, std::memory_order_relaxed);
         },
-        Repair(object));
+        Repair(object, ring));
     if (result != core::RingResult::done)
         return false;
     message.space_ = &space;

@@ -49,8 +49,13 @@ Acquired lock_slow(LockCell& cell, liveness::Domain& domain, ThreadWord me,
         }
         if (!liveness::is_alive(domain, liveness::name_of(seen))) {
             const bool whole = (seen & one_store_bit) != 0;
-            if (on_death != OnDeath::inherit && !whole)
+            if (on_death != OnDeath::inherit && !whole) {
+                // A wake-up may have been spent on this thread, which takes nothing: hand it to all
+                // who sleep.
+                if ((mine & waiters_bit) != 0)
+                    platform::futex_wake(platform::low_half(cell.word), platform::wake_everybody);
                 return Acquired::owner_dead;
+            }
             // With the waiters bit: whoever slept behind the dead owner is ours to wake.
             if (cell.word.compare_exchange_strong(seen, me | promise | waiters_bit))
                 return whole && on_death != OnDeath::inherit ? Acquired::clean

@@ -13,14 +13,16 @@
 namespace multifork::core {
 namespace {
 
-/// Lingers, if that has brought batches lately. See "Lingering" in ring.hpp. Everything relaxed: only speed
-/// depends on it.
+/// Lingers, if that has brought batches lately. See "Lingering" in ring.hpp. Everything relaxed:
+/// only speed depends on it.
 class Linger {
 public:
     explicit Linger(std::atomic<std::uint32_t>& haste) noexcept
         : haste_(haste), lingers_(haste.load(std::memory_order_relaxed) >= waits_before) {
-        if (liveness::tuning().spins.load(std::memory_order_relaxed) == 0) lingers_ = false;
-        for (int i = 0; lingers_ && i < pauses; ++i) platform::spin_pause();
+        if (liveness::tuning().spins.load(std::memory_order_relaxed) == 0)
+            lingers_ = false;
+        for (int i = 0; lingers_ && i < pauses; ++i)
+            platform::spin_pause();
     }
     /// \param batch  how many items, or how much room, the wait has brought
     void found(std::uint64_t batch) noexcept {
@@ -32,7 +34,7 @@ public:
 
 private:
     static constexpr std::uint32_t waits_before = 64;
-    static constexpr int pauses = 10;  // 0.2 to 0.6 microseconds
+    static constexpr int pauses = 10; // 0.2 to 0.6 microseconds
     std::atomic<std::uint32_t>& haste_;
     bool lingers_;
 };

@@ -64,7 +64,8 @@ public:
         cell_.value.store(free, relaxed);
     }
 
-    /// COMMITs one permit to `me`.
+    /// COMMITs one permit to `me`. With the ledger full, the permit leaves the semaphore for good
+    /// instead, as that of an orderly end: see the head comment of the header.
     void add(ThreadWord me) const noexcept {
         Entry* entry = find(me);
         if (entry != nullptr) {
@@ -74,18 +75,23 @@ public:
         entry = find(nobody);
         if (entry == nullptr)
             entry = fresh();
+        if (entry == nullptr) {
+            cell_.total.store(cell_.total.load(relaxed) - 1, relaxed);
+            return;
+        }
         entry->count.store(1, relaxed);
         compiler_barrier(); // the name makes the entry: its count comes first
         entry->name.store(me, relaxed);
     }
 
-    /// COMMITs one permit less to the entry.
-    static void take_from(Entry& entry) noexcept {
-        const std::uint64_t count = entry.count.load(relaxed);
-        if (count > 1)
-            entry.count.store(count - 1, relaxed);
+    /// COMMITs up to `permits` less to the entry. \return how many
+    static std::int64_t take_from(Entry& entry, std::int64_t permits) noexcept {
+        const auto count = static_cast<std::int64_t>(entry.count.load(relaxed));
+        if (count > permits)
+            entry.count.store(static_cast<std::uint64_t>(count - permits), relaxed);
         else
             entry.name.store(nobody, relaxed);
+        return std::min(count, permits);
     }
 
     /// An orderly end: what the entry holds leaves the semaphore for good.
@@ -105,8 +111,7 @@ private:
             compiler_barrier();
             return cell_.ledger() + used;
         }
-        settle(*begin()); // see the head comment of the header
-        return begin();
+        return nullptr;
     }
 
     SemaphoreCell& cell_;
@@ -132,11 +137,10 @@ void wake_sleeper(SemaphoreCell& cell) noexcept {
 }
 
 /// Hints to the thread's end that it may have something to settle; see liveness::Beacon.
-void count_holding(Domain& domain, ThreadWord me, int change) noexcept {
+void count_holding(Domain& domain, ThreadWord me, std::int64_t change) noexcept {
     auto& holdings = domain.registry().beacons()[liveness::slot_of(me)].holdings;
-    const std::uint32_t now = holdings.load(relaxed); // written by its own thread alone
-    if (change > 0 || now > 0)
-        holdings.store(change > 0 ? now + 1 : now - 1, relaxed);
+    const std::int64_t now = holdings.load(relaxed); // written by its own thread alone
+    holdings.store(static_cast<std::uint32_t>(std::max<std::int64_t>(now + change, 0)), relaxed);
 }
 
 } // namespace
@@ -152,8 +156,11 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
     bool slept = false;
     for (;;) {
         const ThreadWord me = liveness::enter(domain);
-        if (!take_lock(cell, domain, me, deadline))
+        if (!take_lock(cell, domain, me, deadline)) {
+            if (slept)
+                wake_sleeper(cell); // the wake-up that this thread cannot use
             return false;
+        }
         if (cell.value.load(relaxed) > 0 || (ledger.drop_dead() && cell.value.load(relaxed) > 0)) {
             count_holding(domain, me, +1);
             ledger.add(me);
@@ -161,7 +168,9 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
             const std::int64_t left = cell.value.load(relaxed) - 1;
             cell.value.store(left, relaxed);
             unlock(cell.lock);
-            if (slept && left > 0)
+            // There may be several permits for one wake-up: a release of many, or a death that gave
+            // back some.
+            if (left > 0)
                 wake_sleeper(cell);
             return true;
         }
@@ -188,8 +197,7 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
             cell.flag.store(1); // others may sleep behind this one
         }
         if (result.timed_out) {
-            platform::futex_wake(cell.flag,
-                                 1); // the wake-up may have come together with the timeout
+            platform::futex_wake(cell.flag, 1); // it may have come together with the timeout
             return false;
         }
     }
@@ -200,31 +208,31 @@ bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits
     if (!take_lock(cell, domain, me, platform::Deadline::never()))
         std::abort(); // waits for ever
     const Ledger ledger(cell, domain);
+    Entry* own = ledger.find(me);
+    if (own == nullptr)
+        ledger.drop_dead(); // what the dead held has come back: it is not for this release to give
     if (permits > max_permits - cell.value.load(relaxed)) {
         unlock(cell.lock);
         return false;
     }
-    for (std::int64_t i = 0; i < permits; ++i) {
-        // Before the commit: a sleeper that is about to arm must find the word changed.
-        cell.changes.store(cell.changes.load(relaxed) + 1, relaxed);
-        compiler_barrier();
-        Entry* entry = ledger.find(me);
-        const bool own = entry != nullptr;
-        if (!own)
-            entry = std::find_if(ledger.begin(), ledger.end(),
-                                 [](const Entry& e) { return e.name.load(relaxed) != nobody; });
-        if (own || entry != ledger.end())
-            Ledger::take_from(*entry);
-        else
-            cell.total.store(cell.total.load(relaxed) + 1, relaxed); // COMMIT
-        compiler_barrier();
-        cell.value.store(cell.value.load(relaxed) + 1, relaxed);
-        if (own)
-            count_holding(domain, me, -1);
+    // Before the commits: a sleeper that is about to arm must find the word changed.
+    cell.changes.store(cell.changes.load(relaxed) + 1, relaxed);
+    compiler_barrier();
+    std::int64_t left = permits;
+    if (own != nullptr) {
+        left -= Ledger::take_from(*own, left);
+        count_holding(domain, me, left - permits);
     }
+    for (Entry& entry : ledger)
+        if (left > 0 && entry.name.load(relaxed) != nobody)
+            left -= Ledger::take_from(entry, left);
+    compiler_barrier();
+    if (left > 0)
+        cell.total.store(cell.total.load(relaxed) + left, relaxed); // COMMIT
+    compiler_barrier();
+    cell.value.store(cell.value.load(relaxed) + permits, relaxed);
     unlock(cell.lock);
-    for (std::int64_t i = 0; i < permits && cell.flag.load() != 0; ++i)
-        wake_sleeper(cell);
+    wake_sleeper(cell); // who, with permits left, wakes the next
     return true;
 }
 
@@ -250,6 +258,8 @@ std::int64_t semaphore_value(SemaphoreCell& cell, Domain& domain) {
     ledger.drop_dead();
     const std::int64_t free = cell.value.load(relaxed);
     unlock(cell.lock);
+    if (free > 0)
+        wake_sleeper(cell); // a death may have given permits back
     return free;
 }
 

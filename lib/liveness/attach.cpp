@@ -26,15 +26,16 @@ using platform::futex_waiters;
 constinit std::array<Seat, max_domains + 1> no_seats{};
 void* nowhere = nullptr;
 
-// The first seat is no seat: it says which process the page belongs to, and reads 0 in a forked child.
+// The first seat is no seat: it says which process the page belongs to, and reads 0 in a forked
+// child.
 constexpr std::size_t page_owner = 0;
 constexpr std::size_t seats_bytes = (max_domains + 1) * sizeof(Seat);
 
 struct Domains {
     std::mutex mutex;
-    std::array<Domain*, max_domains + 1> open{};  // by index, from 1 on
-    std::atomic<std::size_t> used{1};             // no index at or above it was ever given
-    std::atomic<std::uint32_t> closing{0}; // domains that wait for their threads to leave
+    std::array<Domain*, max_domains + 1> open{}; // by index, from 1 on
+    std::atomic<std::size_t> used{1};            // no index at or above it was ever given
+    std::atomic<std::uint32_t> closing{0};       // domains that wait for their threads to leave
 };
 
 Domains& domains() {
@@ -140,16 +141,18 @@ bool claim_between(Registry& registry, std::uint32_t from, std::uint32_t to, Thr
     return false;
 }
 
-ThreadWord take_slot(Registry& registry) {
+ThreadWord take_slot(Domain& domain) {
+    Registry& registry = domain.registry();
+    const std::uint32_t capacity = domain.capacity();
     ThreadWord name = nobody;
     // Used slots first, so that the registry stays small in memory; the hint saves most of the
     // looking.
     const std::uint32_t used =
-        std::min(registry.high_water.load(std::memory_order_relaxed), registry.capacity);
+        std::min(registry.high_water.load(std::memory_order_relaxed), capacity);
     const std::uint32_t hint = std::min(registry.hint.load(std::memory_order_relaxed), used);
     if (claim_between(registry, hint, used, name) || claim_between(registry, 0, hint, name))
         return name;
-    for (std::uint32_t slot = used; slot < registry.capacity; ++slot) {
+    for (std::uint32_t slot = used; slot < capacity; ++slot) {
         // The water rises before the slot is used: no survivor overlooks a slot.
         std::uint32_t water = registry.high_water.load(std::memory_order_relaxed);
         while (water < slot + 1 && !registry.high_water.compare_exchange_weak(water, slot + 1)) {
@@ -160,7 +163,7 @@ ThreadWord take_slot(Registry& registry) {
     throw TooManyThreads(fmt::format("all {} thread slots of this shared memory are taken; end "
                                      "some threads or processes, or make it "
                                      "with more slots",
-                                     registry.capacity));
+                                     capacity));
 }
 
 void leave(Domain& domain, Seat& seat) noexcept {
@@ -174,14 +177,15 @@ void leave(Domain& domain, Seat& seat) noexcept {
     platform::robust_unlink(head, beacon.node);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     beacon.node.word.store(0); // free, and to whoever waits for what this thread held: it is gone
-    // The word being 0, op_pending at it would ring like a bell; whoever sleeps on it is woken
-    // here.
+    // The thread may take the same slot again, and the word would look as before to a sleeper that
+    // has seen it and is about to arm: the epoch tells it. Those that sleep already sleep on the
+    // word, and are woken.
+    registry.relay.fetch_add(1);
     platform::futex_wake(beacon.node.word, platform::wake_everybody);
     head.op_pending = nullptr;
     registry.hint.store(slot_of(seat.me), std::memory_order_relaxed);
     seat = {};
-    domain.attached.fetch_sub(1);
-    domain.release_if_unused();
+    domain.release();
 }
 
 /// Leaves every domain of the calling thread that `wanted` holds for.
@@ -206,7 +210,8 @@ void leave_where(Predicate wanted) noexcept {
 
 constinit thread_local ThreadSeats this_thread{no_seats.data(), &nowhere};
 
-Domain::Domain(Registry& registry) : registry_(registry), index_(1) {
+Domain::Domain(Registry& registry, std::uint32_t capacity)
+    : registry_(registry), capacity_(capacity), index_(1) {
     Domains& all = domains();
     const std::scoped_lock hold(all.mutex);
     while (index_ <= max_domains && all.open[index_] != nullptr)
@@ -228,12 +233,11 @@ void Domain::close() noexcept {
     domains().closing.fetch_add(1);
     closing = true;
     detach(*this);
-    release_if_unused();
+    release();
 }
 
-void Domain::release_if_unused() noexcept {
-    // Closer and leaver may both come here; the exchange lets one of them through.
-    if (!closing || attached != 0 || released_.exchange(true))
+void Domain::release() noexcept {
+    if (attached.fetch_sub(1) != 1)
         return;
     domains().closing.fetch_sub(1);
     if (on_unused != nullptr)
@@ -253,19 +257,21 @@ void after_fork_in_child() noexcept {
     *this_thread.op_pending = nullptr;
     for (Domain* domain : domains().open)
         if (domain != nullptr)
-            domain->attached = 0;
+            domain->attached = 1;
 }
 
 ThreadWord attach(Domain& domain) {
     prepare_thread();
-    if (domains().closing.load(std::memory_order_relaxed) !=
-        0) // a hint: the next attach looks again
+    // relaxed: a hint; the next attach looks again
+    if (domains().closing.load(std::memory_order_relaxed) != 0)
         leave_where([](const Domain& other) { return other.closing.load(); });
     Seat& seat = this_thread.seats[domain.index()];
     if (seat.me == nobody) {
-        seat.me = take_slot(domain.registry());
+        seat.me = take_slot(domain);
         seat.bell = platform::robust_entry(domain.registry().bell.node);
         domain.attached.fetch_add(1);
+        if (domain.on_enter != nullptr)
+            domain.on_enter(domain);
     }
     return enter(domain);
 }

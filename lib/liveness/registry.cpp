@@ -11,13 +11,13 @@ void init_registry(Registry& registry, std::uint32_t capacity) noexcept {
     registry.capacity = capacity < max_slots ? capacity : max_slots;
 }
 
-const Beacon* beacon_of(const Registry& registry, ThreadWord name) noexcept {
+const Beacon* beacon_of(const Domain& domain, ThreadWord name) noexcept {
     const std::uint32_t slot = slot_of(name);
-    return slot < registry.capacity ? &registry.beacons()[slot] : nullptr;
+    return slot < domain.capacity() ? &domain.registry().beacons()[slot] : nullptr;
 }
 
 bool is_alive(const Domain& domain, ThreadWord name) noexcept {
-    const Beacon* beacon = beacon_of(domain.registry(), name);
+    const Beacon* beacon = beacon_of(domain, name);
     if (beacon == nullptr)
         return false;
     // acquire: pairs with the release of the word in attach(), so that the generation read next is
@@ -29,7 +29,7 @@ bool is_alive(const Domain& domain, ThreadWord name) noexcept {
 }
 
 std::uint32_t pid_of(const Domain& domain, ThreadWord name) noexcept {
-    const Beacon* beacon = beacon_of(domain.registry(), name);
+    const Beacon* beacon = beacon_of(domain, name);
     if (beacon == nullptr)
         return 0;
     const std::uint32_t pid =

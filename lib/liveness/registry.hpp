@@ -2,6 +2,7 @@
 
 #include "platform/robust_list.hpp"
 
+#include <multifork/liveness/domain.hpp>
 #include <multifork/liveness/thread_word.hpp>
 
 #include <atomic>
@@ -74,7 +75,7 @@ static_assert(sizeof(Registry) == 192);
 void init_registry(Registry& registry, std::uint32_t capacity) noexcept;
 
 /// The beacon of a name, or nullptr when the slot number cannot be one (garbage in shared memory).
-[[nodiscard]] const Beacon* beacon_of(const Registry& registry, ThreadWord name) noexcept;
+[[nodiscard]] const Beacon* beacon_of(const Domain& domain, ThreadWord name) noexcept;
 
 /// Whether a beacon's word is that of a living thread.
 [[nodiscard]] constexpr bool word_is_alive(std::uint32_t word) noexcept {

@@ -33,12 +33,12 @@ void Sleep::while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t va
     add(word, value);
     if (count_ > 1)
         return;
-    add(domain_.registry().bell.node.word, 0);
     add(domain_.registry().relay, epoch_);
+    add(domain_.registry().bell.node.word, 0);
 }
 
 bool Sleep::while_alive(ThreadWord name) noexcept {
-    const Beacon* beacon = beacon_of(domain_.registry(), name);
+    const Beacon* beacon = beacon_of(domain_, name);
     if (beacon == nullptr)
         return false;
     const std::uint32_t word =

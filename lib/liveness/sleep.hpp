@@ -57,7 +57,9 @@ private:
     std::size_t first_beacon_ = platform::max_futex_words;
     std::array<platform::FutexWord, platform::max_futex_words> words_;
 
-    static constexpr std::size_t bell_index = 1; // after the main word come bell and relay
+    // After the main word come relay and bell, in this order: if several are woken at once the
+    // kernel names the last, and a death must not be hidden behind a relayed wake-up.
+    static constexpr std::size_t bell_index = 2;
 };
 
 } // namespace multifork::liveness

@@ -3,5 +3,5 @@
 #ifdef MULTIFORK_MUTANTS
 namespace multifork::mutants {
 Mutant active = Mutant::none;
-}  // namespace multifork::mutants
+} // namespace multifork::mutants
 #endif

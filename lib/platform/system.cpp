@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,11 +66,6 @@ int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept {
     }
 }
 
-bool release_pages(int fd, std::size_t offset, std::size_t length) noexcept {
-    return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                       static_cast<off_t>(length)) == 0;
-}
-
 bool process_runs(std::uint32_t pid) noexcept {
     if (pid == 0)
         return false;
@@ -79,6 +75,11 @@ bool process_runs(std::uint32_t pid) noexcept {
     if (!pidfd)
         return errno != ESRCH;
     return !wait_readable(pidfd.get(), 0);
+}
+
+std::uint64_t pid_namespace() noexcept {
+    struct stat status {};
+    return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
 Descriptor open_pidfd(int pid) noexcept {

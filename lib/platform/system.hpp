@@ -51,12 +51,11 @@ private:
 /// Retries on EINTR. \return 0 or an errno
 [[nodiscard]] int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept;
 
-/// Gives the pages of a range back to the kernel; they read as zero afterwards.
-/// \return false when the kernel would not, and the bytes are as before
-bool release_pages(int fd, std::size_t offset, std::size_t length) noexcept;
-
 /// Whether any thread of the process still runs; a zombie does not.
 [[nodiscard]] bool process_runs(std::uint32_t pid) noexcept;
+
+/// Names the pid namespace of this process; 0 when it cannot be found out.
+[[nodiscard]] std::uint64_t pid_namespace() noexcept;
 
 /// A descriptor that becomes readable when the process has ended; empty where the kernel has none.
 [[nodiscard]] Descriptor open_pidfd(int pid) noexcept;

@@ -53,15 +53,12 @@ bool Child::reap_locked() {
     // ECHILD: somebody else reaped it, or SIGCHLD is ignored. The child may have said how it ended.
     exitcode = r == pid ? code_of(status) : board_in(board).heard_exit().value_or(255);
     arena::Heap& heap = arena::tree_space().impl().heap;
-    if (record)
-        heap.end_process(*record);
-    record.reset();
-    if (*exitcode < 0) {
-        // It was killed: what its threads held in the arena, and files that only it had open, are
-        // nobody's.
+    heap.end_process(std::exchange(record, {}));
+    if (*exitcode < 0 || !board_in(board).heard_exit()) {
+        // Killed, or gone by _exit() or exec: what its threads held in the arena, and named files
+        // that only it had open, are nobody's.
         heap.sweep();
-        if (arena::any_named_segment_was_opened())
-            arena::remove_stale();
+        arena::remove_stale();
     }
     return true;
 }
@@ -146,7 +143,12 @@ void remember_child(const std::shared_ptr<Child>& child) {
 }
 
 void forget_children() noexcept {
-    new (&children().mutex) std::mutex; // a thread of the parent may have held it at the fork
+    // Threads of the parent may have held any of these at the fork. Siblings can still be asked
+    // their names.
+    new (&children().mutex) std::mutex;
+    for (const auto& weak : children().all)
+        if (const auto child = weak.lock())
+            new (&child->mutex) std::mutex;
     children().all.clear();
 }
 
@@ -177,53 +179,60 @@ ProcessHandle& ProcessHandle::operator=(const ProcessHandle&) = default;
 ProcessHandle& ProcessHandle::operator=(ProcessHandle&&) noexcept = default;
 ProcessHandle::~ProcessHandle() = default;
 
+detail::Child& ProcessHandle::child() const {
+    if (!child_)
+        throw ProcessError(std::errc::invalid_argument,
+                           "this Process was moved from; use the one it was moved to");
+    return *child_;
+}
+
 std::string ProcessHandle::name() const {
-    return child_->name;
+    return child().name;
 }
 bool ProcessHandle::daemon() const {
-    return child_->daemon;
+    return child().daemon;
 }
 int ProcessHandle::ppid() const {
-    return child_->parent_pid;
+    return child().parent_pid;
 }
 
 std::optional<int> ProcessHandle::pid() const {
-    const std::scoped_lock hold(child_->mutex);
-    if (child_->pid == 0)
+    const std::scoped_lock hold(child().mutex);
+    if (child().pid == 0)
         return std::nullopt;
-    return child_->pid;
+    return child().pid;
 }
 
 std::optional<int> ProcessHandle::exitcode() const {
-    const std::scoped_lock hold(child_->mutex);
-    child_->check_open();
-    if (child_->started && child_->parent_pid == ::getpid())
-        child_->reap_locked();
-    return child_->exitcode;
+    const std::scoped_lock hold(child().mutex);
+    child().check_open();
+    if (child().started && child().parent_pid == ::getpid())
+        child().reap_locked();
+    return child().exitcode;
 }
 
 bool ProcessHandle::is_alive() const {
-    const std::scoped_lock hold(child_->mutex);
-    child_->check_open();
-    if (child_->pid == ::getpid())
+    const std::scoped_lock hold(child().mutex);
+    child().check_open();
+    if (child().pid == ::getpid())
         return true;
-    return child_->started && child_->parent_pid == ::getpid() && !child_->reap_locked();
+    return child().started && child().parent_pid == ::getpid() && !child().reap_locked();
 }
 
 std::optional<RemoteError> ProcessHandle::error() const {
-    const std::scoped_lock hold(child_->mutex);
-    child_->check_open();
-    if (!child_->started)
+    const std::scoped_lock hold(child().mutex);
+    child().check_open();
+    if (!child().started)
         return std::nullopt;
-    return detail::board_in(child_->board).heard_error(child_->name, child_->pid);
+    return detail::board_in(child().board).heard_error(child().name, child().pid);
 }
 
 bool ProcessHandle::join_before(platform::Deadline deadline) const {
     {
-        const std::scoped_lock hold(child_->mutex);
-        child_->check_parent("join");
+        const std::scoped_lock hold(child().mutex);
+        child().check_parent("join");
     }
-    return child_->wait(deadline);
+    return child().wait(deadline);
 }
 
 void ProcessHandle::join() const {
@@ -232,58 +241,58 @@ void ProcessHandle::join() const {
 
 void ProcessHandle::terminate() const {
     {
-        const std::scoped_lock hold(child_->mutex);
-        child_->check_parent("terminate");
+        const std::scoped_lock hold(child().mutex);
+        child().check_parent("terminate");
     }
-    child_->signal(SIGTERM);
+    child().signal(SIGTERM);
 }
 void ProcessHandle::kill() const {
     {
-        const std::scoped_lock hold(child_->mutex);
-        child_->check_parent("kill");
+        const std::scoped_lock hold(child().mutex);
+        child().check_parent("kill");
     }
-    child_->signal(SIGKILL);
+    child().signal(SIGKILL);
 }
 void ProcessHandle::interrupt() const {
     {
-        const std::scoped_lock hold(child_->mutex);
-        child_->check_parent("interrupt");
+        const std::scoped_lock hold(child().mutex);
+        child().check_parent("interrupt");
     }
-    child_->signal(SIGINT);
+    child().signal(SIGINT);
 }
 
 int ProcessHandle::sentinel() const {
-    const std::scoped_lock hold(child_->mutex);
-    child_->check_parent("sentinel");
-    if (!child_->pidfd)
+    const std::scoped_lock hold(child().mutex);
+    child().check_parent("sentinel");
+    if (!child().pidfd)
         throw ProcessError(
             std::errc::not_supported,
             "this system gives no descriptor for a process (pidfd_open, Linux 5.3); use "
             "try_join_for()");
-    return child_->pidfd.get();
+    return child().pidfd.get();
 }
 
 void ProcessHandle::close() const {
-    const std::scoped_lock hold(child_->mutex);
-    if (child_->closed)
+    const std::scoped_lock hold(child().mutex);
+    if (child().closed)
         return;
-    if (child_->started && child_->parent_pid == ::getpid() && !child_->reap_locked())
+    if (child().started && child().parent_pid == ::getpid() && !child().reap_locked())
         throw ProcessError(
             std::errc::device_or_resource_busy,
             fmt::format("close() of {}, which is still running; join() or terminate() it first",
-                        child_->name));
-    child_->closed = true;
-    child_->pidfd.reset();
-    child_->board = {};
+                        child().name));
+    child().closed = true;
+    child().pidfd.reset();
+    child().board = {};
 }
 
 std::string ProcessHandle::to_string() const {
-    const std::scoped_lock hold(child_->mutex);
-    const auto& c = *child_;
+    const std::scoped_lock hold(child().mutex);
+    const auto& c = child();
     std::string state = "initial";
     if (c.closed)
         state = "closed";
-    else if (c.started && (c.parent_pid != ::getpid() || !child_->reap_locked()))
+    else if (c.started && (c.parent_pid != ::getpid() || !child().reap_locked()))
         state = "started";
     else if (c.exitcode)
         state = *c.exitcode == 0 ? "stopped" : fmt::format("stopped exitcode={}", *c.exitcode);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "arena/layout.hpp"
 #include "platform/system.hpp"
 #include "process/board.hpp"
 #include "process/self.hpp"
@@ -34,7 +35,7 @@ struct Child {
     std::optional<int> exitcode;
     platform::Descriptor pidfd;
     arena::Object board;
-    std::optional<std::uint32_t> record; ///< in the arena's table of processes
+    arena::ProcessId record; ///< in the arena's table of processes
 
     /// Looks whether the child has ended, and if so reaps it. The mutex is held.
     bool reap_locked();

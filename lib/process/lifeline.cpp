@@ -35,7 +35,8 @@ extern "C" void lifeline_in_parent() {
 }
 extern "C" void lifeline_in_child() {
     Lifeline& line = lifeline();
-    ::close(line.write_end);
+    if (line.write_end >= 0)
+        ::close(line.write_end);
     if (line.parents_read_end >= 0)
         ::close(line.parents_read_end);
     line.parents_read_end = line.read_end;
@@ -46,6 +47,10 @@ extern "C" void lifeline_in_child() {
 } // namespace
 
 void prepare_lifeline() {
+    // Before there is a pipe: a child that is forked meanwhile must not keep the write end.
+    static const int registered =
+        ::pthread_atfork(lifeline_before_fork, lifeline_in_parent, lifeline_in_child);
+    static_cast<void>(registered);
     Lifeline& line = lifeline();
     const std::scoped_lock hold(line.mutex);
     if (line.write_end >= 0)
@@ -55,9 +60,6 @@ void prepare_lifeline() {
         platform::throw_errno("making the pipe that ties daemons to this process");
     line.read_end = platform::above_standard(ends[0]);
     line.write_end = platform::above_standard(ends[1]);
-    static const int registered =
-        ::pthread_atfork(lifeline_before_fork, lifeline_in_parent, lifeline_in_child);
-    static_cast<void>(registered);
 }
 
 void hold_on_to_parent() noexcept {

@@ -78,7 +78,9 @@ int run_reporting(const std::function<void()>& run) {
         run();
         return 0;
     } catch (const abi::__forced_unwind&) {
-        throw; // pthread_exit(): the thread ends, the process lives until its other threads have
+        // pthread_exit(): the process ends, as if the target had returned. To go on unwinding would
+        // run, in the child, what the parent has on its stack behind start().
+        std::exit(0);
     } catch (const std::exception& error) {
         report_exception(error.what());
     } catch (...) {
@@ -130,14 +132,14 @@ void Process::finish() noexcept {
 }
 
 void Process::set_name(std::string name) {
-    const std::scoped_lock hold(child_->mutex);
+    const std::scoped_lock hold(child().mutex);
     if (child_->started)
         throw ProcessError(std::errc::invalid_argument, "set_name() after start(); name it before");
     child_->name = std::move(name);
 }
 
 void Process::set_daemon(bool daemon) {
-    const std::scoped_lock hold(child_->mutex);
+    const std::scoped_lock hold(child().mutex);
     if (child_->started)
         throw ProcessError(std::errc::invalid_argument,
                            "set_daemon() after start(); say it before");
@@ -150,7 +152,7 @@ void Process::run() {
 }
 
 void Process::start() {
-    detail::Child& child = *child_;
+    detail::Child& child = ProcessHandle::child();
     const std::scoped_lock hold(child.mutex);
     child.check_open();
     if (child.parent_pid != ::getpid())
@@ -165,6 +167,7 @@ void Process::start() {
     child.board = detail::make_board();
     if (child.daemon)
         detail::prepare_lifeline();
+    arena::reserve_child();
     flush_output(); // or the child would say once more what the parent has not yet said
 
     const pid_t pid = ::fork();
@@ -175,10 +178,9 @@ void Process::start() {
         be_the_child();
     }
     const int error = errno;
-    const arena::Born born = arena::take_born();
+    const arena::ProcessId born = arena::take_born();
     if (pid < 0) {
-        if (born.any)
-            arena::tree_space().impl().heap.end_process(born.record);
+        arena::tree_space().impl().heap.end_process(born);
         child.board = {};
         throw ProcessError(static_cast<std::errc>(error),
                            fmt::format("fork for {} failed: {}; too many processes, or no memory",
@@ -187,10 +189,8 @@ void Process::start() {
     child.pid = pid;
     child.started = true;
     child.pidfd = platform::open_pidfd(pid);
-    if (born.any) {
-        arena::name_born(born.record, static_cast<std::uint32_t>(pid), child.name);
-        child.record = born.record;
-    }
+    arena::name_born(born, static_cast<std::uint32_t>(pid), child.name);
+    child.record = born;
     target_.reset(); // the child has its copy
     detail::remember_child(child_);
 }
@@ -200,18 +200,19 @@ void Process::be_the_child() {
     own_board = &detail::board_in(child.board);
     ::on_exit(end_of_child, nullptr);
 
-    detail::Self& self = detail::self();
-    new (&self.mutex) std::mutex; // a thread of the parent may have held it at the fork
-    self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
-    self.identity = child.identity;
-    self.children_named = 0;
-    self.daemon = child.daemon;
-    detail::forget_children();
-    if (child.daemon)
-        detail::hold_on_to_parent();
-    arena::set_process_name(child.name);
-
-    const int code = run_reporting([this] {
+    // All of it under the eyes of run_reporting(): no exception may reach the parent's frames
+    // below.
+    const int code = run_reporting([&] {
+        detail::Self& self = detail::self();
+        new (&self.mutex) std::mutex; // a thread of the parent may have held it at the fork
+        self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
+        self.identity = child.identity;
+        self.children_named = 0;
+        self.daemon = child.daemon;
+        detail::forget_children();
+        if (child.daemon)
+            detail::hold_on_to_parent();
+        arena::set_process_name(child.name);
         run();
         target_.reset();
     });

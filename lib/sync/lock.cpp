@@ -22,8 +22,8 @@ Lock::Block* block_in(const arena::Object& object) noexcept {
 } // namespace
 
 Lock::Lock(arena::Object object, Block* block, on_owner_death policy)
-    : block_(block), domain_(&object.space().domain()), domain_index_(domain_->index()), on_death_(to_core(policy)),
-      object_(std::move(object)) {}
+    : block_(block), domain_(&object.space().domain()), domain_index_(domain_->index()),
+      on_death_(to_core(policy)), object_(std::move(object)) {}
 
 Lock::Lock(on_owner_death policy) : Lock(make_block(), nullptr, policy) {
     block_ = block_in(object_);

@@ -61,10 +61,14 @@ public:
     /// nothing.
     void drop(std::uint64_t offset) noexcept;
 
-    /// COMMITs a block of the calling thread to the queue at `ring_offset`.
-    void give_to_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept;
-    /// Takes a block from the queue at `ring_offset`. \return false when the queue does not own it
-    [[nodiscard]] bool take_from_ring(std::uint64_t offset, std::uint64_t ring_offset) noexcept;
+    /// COMMITs a block of the calling thread to the queue at `ring_offset`, as its item number
+    /// `position`.
+    void give_to_ring(std::uint64_t offset, std::uint64_t ring_offset,
+                      std::uint64_t position) noexcept;
+    /// Takes a block from the queue at `ring_offset`. \return false when the queue does not own it,
+    /// or owns it as another item than that
+    [[nodiscard]] bool take_from_ring(std::uint64_t offset, std::uint64_t ring_offset,
+                                      std::uint64_t position) noexcept;
 
     /// The bytes at an offset that allocate() gave.
     [[nodiscard]] std::byte* at(std::uint64_t offset) const noexcept { return base_ + offset; }
@@ -73,7 +77,7 @@ public:
 
     /// Frees what dead threads and processes have left behind.
     void sweep() noexcept;
-    [[nodiscard]] SpaceUsage usage() const noexcept;
+    [[nodiscard]] SpaceUsage usage() const;
 
     /// The name under which the process of the thread `name` goes, "" if it is unknown or dead.
     [[nodiscard]] std::string process_name(liveness::ThreadWord name) const;

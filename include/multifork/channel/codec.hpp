@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <cstring>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -142,7 +143,7 @@ void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& aggregate) {
 /// A type that can travel between processes: as it is, or by the codec.
 template <class T>
 concept Codable = Shareable<T> ||
-    (std::is_object_v<T> && !std::is_pointer_v<T> && std::default_initializable<T> &&
+    (std::is_object_v<T> && !detail::is_address<T> && std::default_initializable<T> &&
      std::movable<T> && cereal::traits::is_output_serializable<T, ByteWriter>::value &&
      cereal::traits::is_input_serializable<T, ByteReader>::value);
 
@@ -163,10 +164,16 @@ template <Codable T>
 [[nodiscard]] T decode(std::span<const std::byte> bytes) {
     T value{};
     ByteReader reader(bytes);
-    if constexpr (Shareable<T>)
-        reader.loadBinary(&value, sizeof value);
-    else
-        reader(value);
+    try {
+        if constexpr (Shareable<T>)
+            reader.loadBinary(&value, sizeof value);
+        else
+            reader(value);
+    } catch (const cereal::Exception& error) {
+        throw CorruptSharedMemory(
+            std::string("a message cannot be read: ") + error.what() +
+            "; both sides must be built with the same definition of its type");
+    }
     return value;
 }
 

@@ -28,8 +28,9 @@
 //   decoding                     a block of a dead thread: the heap's next sweep
 // Only the last get can leave a block behind, because who dies in it holds the lock. But a producer
 // may come round to that slot before any consumer has inherited: it finds block != 0, and settles
-// that by taking the consumers' lock for a moment. In each case the owner word alone decides, so
-// that clearing away twice, or dying in it, does no harm.
+// that by taking the consumers' lock for a moment. In each case the block decides by its owner word
+// and by the number of the item that it is, so that clearing away twice, or dying in it, does no
+// harm, and an heir never takes the block of an item that lies in the same slot rightfully.
 
 namespace multifork {
 

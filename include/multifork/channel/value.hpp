@@ -119,7 +119,9 @@ public:
     }
     /// \return whether the value was `expected` and is now `desired`; else `expected` is what it
     /// was
-    bool compare_exchange(T& expected, const T& desired) noexcept requires core::StoredAtOnce<T> {
+    /// Bytes are compared: a struct with padding would differ from itself, and does not compile.
+    bool compare_exchange(T& expected, const T& desired) noexcept requires core::StoredAtOnce<T> &&
+        (std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>) {
         return block_->cell.atomic().compare_exchange_strong(expected, desired);
     }
     /// Adds, and gives the value before.
@@ -197,19 +199,25 @@ private:
     /// Holds the lock with the promise that what happens under it takes effect by one store.
     class Guard {
     public:
-        explicit Guard(const Value& value) : cell_(value.block_->lock.cell) {
+        explicit Guard(const Value& value)
+            : cell_(value.block_->lock.cell), domain_(value.domain()) {
             const auto me = liveness::enter(value.domain());
             const auto got = core::lock(cell_, value.domain(), me, platform::Deadline::never(),
                                         core::OnDeath::refuse_one_store);
             if (got != core::Acquired::clean) [[unlikely]]
                 value.lock_.throw_for(got);
         }
-        ~Guard() { core::unlock(cell_); }
+        ~Guard() {
+            // What ran meanwhile may have used another segment, whose bell then is the armed one.
+            static_cast<void>(liveness::enter(domain_));
+            core::unlock(cell_);
+        }
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;
 
     private:
         core::LockCell& cell_;
+        liveness::Domain& domain_;
     };
 
     explicit Value(const arena::Object& object)

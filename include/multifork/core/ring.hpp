@@ -26,10 +26,11 @@
 // last seen, so that a put need not fetch the consumers' line) are derived, and recomputed by
 // whoever inherits the lock.
 //
-// Lingering. A consumer that keeps up with its producer would fetch the producers' line for every item, and
-// the producer would fetch it back: two misses an item. So a waiter that has found the other side busy again
-// and again lingers a moment before it looks, and then finds a batch. Where no batch comes (two processes
-// that answer each other), it soon stops that. The counters for this are nobody's truth.
+// Lingering. A consumer that keeps up with its producer would fetch the producers' line for every
+// item, and the producer would fetch it back: two misses an item. So a waiter that has found the
+// other side busy again and again lingers a moment before it looks, and then finds a batch. Where
+// no batch comes (two processes that answer each other), it soon stops that. The counters for this
+// are nobody's truth.
 //
 //   put:  lock | slot = payload | tail + 2 (commit) | unlock | if not_empty was set: clear it, wake
 //   one get:  lock | copy the slot  | head + 2 (commit) | unlock | if not_full was set: clear it,
@@ -54,14 +55,14 @@ struct RingHeader {
     std::uint64_t tail_slot;
     std::uint64_t head_seen;
     std::atomic<std::uint32_t> not_empty;
-    std::atomic<std::uint32_t> put_haste;  // waits for room since lingering last brought nothing
+    std::atomic<std::uint32_t> put_haste; // waits for room since lingering last brought nothing
 
     alignas(64) LockCell consumers;
     std::atomic<std::uint64_t> head;
     std::uint64_t head_slot;
     std::uint64_t tail_seen;
     std::atomic<std::uint32_t> not_full;
-    std::atomic<std::uint32_t> get_haste;  // waits for items since lingering last brought nothing
+    std::atomic<std::uint32_t> get_haste; // waits for items since lingering last brought nothing
 
     [[nodiscard]] std::byte* slots() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
@@ -159,6 +160,25 @@ template <class Repair>
     return true;
 }
 
+/// A wake-up that was spent on this thread. Unless the thread settles it, because it did what it
+/// was woken for and there is nothing left to wake another for, it is passed on, however the
+/// operation ends.
+class WakeDebt {
+public:
+    explicit WakeDebt(std::atomic<std::uint32_t>& flag) noexcept : flag_(flag) {}
+    ~WakeDebt() {
+        if (slept)
+            ring_signal(flag_);
+    }
+    WakeDebt(const WakeDebt&) = delete;
+    WakeDebt& operator=(const WakeDebt&) = delete;
+
+    bool slept = false; ///< set by the wait, cleared by who settles
+
+private:
+    std::atomic<std::uint32_t>& flag_;
+};
+
 /// Unlocks when the payload's writer or reader throws: nothing was committed, so nothing has
 /// happened.
 class RingUnlock {
@@ -185,7 +205,7 @@ template <class Write, class Repair = NoRepair>
 [[nodiscard]] RingResult ring_put(RingHeader& ring, const RingShape& shape,
                                   liveness::Domain& domain, platform::Deadline deadline,
                                   Write&& write, const Repair& repair = {}) {
-    bool slept = false;
+    WakeDebt debt(ring.not_full);
     for (;;) {
         if (!ring_lock_producers(ring, shape, domain, deadline, repair))
             return RingResult::timed_out;
@@ -206,7 +226,10 @@ template <class Write, class Repair = NoRepair>
             if (commit_first)
                 ring.tail.store(tail + 2, std::memory_order_release);
             write(ring_slot(ring, shape, ring.tail_slot));
-            const bool more_room = count + 1 - ring.head_seen < shape.capacity;
+            // Not by head_seen, which is old: room that was made meanwhile has waked nobody,
+            // because the flag was clear until this thread set it after its sleep.
+            if (debt.slept && count + 1 - (ring.head.load() >> 1) >= shape.capacity)
+                debt.slept = false;
             // The crash state is a prefix of the compiled program: the payload comes before the
             // commit.
             std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -217,12 +240,10 @@ template <class Write, class Repair = NoRepair>
             ring.tail_slot = ring.tail_slot + 1 == shape.capacity ? 0 : ring.tail_slot + 1;
             guard.now();
             ring_signal(ring.not_empty);
-            if (slept && more_room)
-                ring_signal(ring.not_full);
             return RingResult::done;
         }
         guard.now();
-        if (deadline.is_poll() || !ring_wait_not_full(ring, shape, domain, deadline, slept))
+        if (deadline.is_poll() || !ring_wait_not_full(ring, shape, domain, deadline, debt.slept))
             return RingResult::timed_out;
     }
 }
@@ -233,7 +254,7 @@ template <class Read, class After, class Repair = NoRepair>
 [[nodiscard]] RingResult ring_get(RingHeader& ring, const RingShape& shape,
                                   liveness::Domain& domain, platform::Deadline deadline,
                                   Read&& read, After&& after, const Repair& repair = {}) {
-    bool slept = false;
+    WakeDebt debt(ring.not_empty);
     for (;;) {
         if (!ring_lock_consumers(ring, shape, domain, deadline, repair))
             return RingResult::timed_out;
@@ -251,7 +272,9 @@ template <class Read, class After, class Repair = NoRepair>
                 ring_corrupt(ring, shape);
             std::byte* const slot = ring_slot(ring, shape, ring.head_slot);
             read(static_cast<const std::byte*>(slot));
-            const bool more = ring.tail_seen != count + 1;
+            // Not by tail_seen, which is old: see ring_put.
+            if (debt.slept && ring.tail.load() >> 1 == count + 1)
+                debt.slept = false;
             std::atomic_signal_fence(std::memory_order_seq_cst);
             // release: pairs with the acquire of head in ring_put. COMMIT: delivered.
             ring.head.store((count + 1) << 1, std::memory_order_release);
@@ -260,12 +283,10 @@ template <class Read, class After, class Repair = NoRepair>
             ring.head_slot = ring.head_slot + 1 == shape.capacity ? 0 : ring.head_slot + 1;
             guard.now();
             ring_signal(ring.not_full);
-            if (slept && more)
-                ring_signal(ring.not_empty);
             return RingResult::done;
         }
         guard.now();
-        if (deadline.is_poll() || !ring_wait_not_empty(ring, domain, deadline, slept))
+        if (deadline.is_poll() || !ring_wait_not_empty(ring, domain, deadline, debt.slept))
             return RingResult::timed_out;
     }
 }

@@ -35,8 +35,8 @@
 // changes no value), bell, relay, and the beacons of the holders.
 //
 // The ledger has room for max(initial, 256) holders at once. More can only be when a semaphore is
-// released beyond its initial value, that is, used as a signal; then the oldest entry is settled as
-// for an orderly end.
+// released beyond its initial value, that is, used as a signal; then a new holder's permit is taken
+// as by an orderly end: total - 1 (COMMIT).
 
 namespace multifork::core {
 

@@ -20,18 +20,22 @@ struct Registry;
 class MULTIFORK_API Domain {
 public:
     /// \param registry  initialised by init_registry()
-    /// \throws TooManyThreads  when this process has 1000 domains open already
-    explicit Domain(Registry& registry);
+    /// \param capacity  its thread slots, from a trusted place: the registry's own words may be
+    /// overwritten \throws TooManyThreads  when this process has 1000 domains open already
+    Domain(Registry& registry, std::uint32_t capacity);
     ~Domain();
     Domain(const Domain&) = delete;
     Domain& operator=(const Domain&) = delete;
 
     [[nodiscard]] Registry& registry() const noexcept { return registry_; }
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
 
     /// Called when a thread leaves in an orderly way, before its slot is given back; may be empty.
     /// Upper floors settle there what the thread still holds.
     void (*on_leave)(Domain&, ThreadWord me) noexcept = nullptr;
+    /// Called when a thread of this process has got a slot; may be empty.
+    void (*on_enter)(Domain&) = nullptr;
     /// Called once, when the domain is closing and its last thread has left: the memory may go.
     void (*on_unused)(Domain&) noexcept = nullptr;
     void* owner = nullptr; ///< for the two callbacks
@@ -41,18 +45,20 @@ public:
     /// any more.
     void close() noexcept;
 
-    /// Threads of this process that have a slot here: while there are any, the memory must stay
-    /// mapped, because their robust lists run through it.
-    std::atomic<std::uint32_t> attached{0};
+    /// Threads of this process that have a slot here, and one until close(): while there are any,
+    /// the memory must stay mapped, because their robust lists run through it.
+    std::atomic<std::uint32_t> attached{1};
     /// Set when the owner wants to unmap: each thread leaves at its next opportunity.
     std::atomic<bool> closing{false};
 
-    void release_if_unused() noexcept;
+    /// One user less: a thread that has left, or close(). Whoever was the last one calls on_unused,
+    /// and nobody else may touch the domain after its own call.
+    void release() noexcept;
 
 private:
     Registry& registry_;
+    std::uint32_t capacity_;
     std::uint32_t index_;
-    std::atomic<bool> released_{false};
 };
 
 /// Where a thread sits in one domain.

@@ -20,6 +20,9 @@ enum class Mutant {
     no_heap_rebuild, ///< the heir of the arena's lock trusts the free lists
     publish_early,   ///< a slot says alive before it is in the robust list
     no_sweep,        ///< blocks of dead threads stay
+    any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
+    give_first,      ///< a block is the queue's before a slot names it
+    top_first,       ///< the heap's top moves before the block below it has a size
 };
 extern Mutant active;
 } // namespace multifork::mutants

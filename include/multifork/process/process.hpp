@@ -90,6 +90,8 @@ public:
 
 protected:
     [[nodiscard]] bool join_before(platform::Deadline deadline) const;
+    /// \throws ProcessError when this object was moved from
+    [[nodiscard]] detail::Child& child() const;
     std::shared_ptr<detail::Child> child_;
 };
 

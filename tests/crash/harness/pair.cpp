@@ -44,7 +44,8 @@ struct PairCampaign {
             seen.b_ = &b;
             seen.result_ = result;
             seen.a_finished_ = a.place() == Place::finished;
-            a.kill();
+            if (!pair.b_before_the_kill || !seen.a_finished_)
+                a.kill();
             pair.check(seen);
         } catch (const Failure& failure) {
             failed(k, j, failure.what());

@@ -1,0 +1,47 @@
+#include "crash/lock.hpp"
+#include "crash/objects.hpp"
+#include "crash/queue_get.hpp"
+#include "crash/queue_pairs.hpp"
+#include "crash/semaphore.hpp"
+#include "crash/threads.hpp"
+#include "crash/value.hpp"
+
+#include "crash/harness/crash_test.hpp"
+
+// Does the harness notice anything? Each deliberate mistake of platform/mutant.hpp is switched on
+// in the scenario meant for it, which must then fail. (That the same scenarios are clean without
+// the mistake is what the other files of this folder test.)
+
+using namespace multifork::test::crash;
+using multifork::mutants::Mutant;
+
+namespace {
+
+constexpr Density dense{.kills = 0, .partner_places = 0};
+
+} // namespace
+
+#define MULTIFORK_MUTANT_TEST(mutant, ...)                                                         \
+    BOOST_AUTO_TEST_CASE(mutant##_is_caught, *ut::label("full") * ut::timeout(300)) {              \
+        check_mutant(__VA_ARGS__, Mutant::mutant, dense);                                          \
+    }
+
+BOOST_AUTO_TEST_SUITE(mutants)
+
+MULTIFORK_MUTANT_TEST(no_bell, put_with_consumers_asleep<Plain>())
+MULTIFORK_MUTANT_TEST(no_relay, lock_scenarios::all_told())
+MULTIFORK_MUTANT_TEST(commit_first, put_alone<Plain>())
+MULTIFORK_MUTANT_TEST(no_value_check,
+                      queue_pairs_scenarios::put_and_get<Plain>(Pair::Order::b_first))
+MULTIFORK_MUTANT_TEST(no_recompute, semaphore_scenarios::release_with_sleepers())
+MULTIFORK_MUTANT_TEST(no_keep_waiters, lock_scenarios::woken_waiter())
+MULTIFORK_MUTANT_TEST(torn_update, value_scenarios::alone<value_scenarios::Five>())
+MULTIFORK_MUTANT_TEST(no_block_repair, put_alone<Long>())
+MULTIFORK_MUTANT_TEST(no_heap_rebuild, make_and_drop_a_lock())
+MULTIFORK_MUTANT_TEST(publish_early, attach_alone())
+MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
+MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
+MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
+MULTIFORK_MUTANT_TEST(top_first, make_and_drop_a_queue())
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,104 @@
+#pragma once
+
+#include "crash/queue_world.hpp"
+
+#include <multifork/channel/value.hpp>
+#include <multifork/sync/lock.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+
+// A process dies while it makes or drops objects. What it had goes back to the arena, and the
+// arena's heap is in order: nothing leaks, and no block is handed out twice.
+
+namespace multifork::test::crash {
+
+/// Takes many blocks, writes into all of them, and looks whether each still holds its own.
+inline void expect_heap_in_order() {
+    constexpr std::array<std::size_t, 7> sizes{1, 100, 128, 300, 700, 4000, 5000};
+    arena::Space& space = arena::tree_space();
+    struct Taken {
+        std::uint64_t offset;
+        std::size_t bytes;
+        std::byte mark;
+    };
+    std::vector<Taken> taken;
+    for (std::size_t i = 0; i < 28; ++i) {
+        const std::size_t bytes = sizes[i % sizes.size()];
+        const Taken block{space.allocate(bytes, arena::Kind::lock), bytes,
+                          static_cast<std::byte>(i + 1)};
+        for (std::size_t b = 0; b < bytes; ++b)
+            require(space.at(block.offset)[b] == std::byte{0}, "a new block is not zeroed");
+        std::memset(space.at(block.offset), static_cast<int>(i + 1), bytes);
+        taken.push_back(block);
+    }
+    for (const Taken& block : taken) {
+        for (std::size_t b = 0; b < block.bytes; ++b)
+            require(space.at(block.offset)[b] == block.mark, "a block was handed out twice");
+        space.free(block.offset);
+    }
+}
+
+struct HeapWorld {
+    arena::SpaceUsage before;
+    std::optional<Queue<std::string>> queue; // the victim's
+};
+
+inline Scenario heap_scenario(const std::shared_ptr<HeapWorld>& world, const char* name) {
+    Scenario scenario;
+    scenario.name = name;
+    scenario.set_up = [world] { world->before = arena::arena_usage(); };
+    scenario.prepare = [] { const Lock attaches; };
+    scenario.check = [world](Round&) {
+        const auto expect_all_back = [&](const char* when) {
+            arena::tree_space().sweep();
+            const auto now = arena::arena_usage();
+            require(now.blocks_used == world->before.blocks_used &&
+                        now.bytes_used == world->before.bytes_used,
+                    std::string("blocks leak ") + when + ": " +
+                        std::to_string(world->before.blocks_used) + " were used before, now " +
+                        std::to_string(now.blocks_used));
+        };
+        expect_all_back("by a death");
+        expect_heap_in_order();
+        expect_all_back("afterwards");
+    };
+    return scenario;
+}
+
+inline Scenario make_and_drop_a_lock() {
+    Scenario scenario = heap_scenario(std::make_shared<HeapWorld>(), "make and drop a Lock");
+    scenario.operation = [] { const Lock made; };
+    return scenario;
+}
+
+inline Scenario make_and_drop_a_value() {
+    Scenario scenario = heap_scenario(std::make_shared<HeapWorld>(), "make and drop two Values");
+    scenario.operation = [] {
+        const Value<int> one{1};
+        const Value<std::array<int, 100>> two;
+    };
+    return scenario;
+}
+
+inline Scenario make_and_drop_a_queue() {
+    Scenario scenario = heap_scenario(std::make_shared<HeapWorld>(), "make and drop a Queue");
+    scenario.operation = [] { const Queue<int> made{4}; };
+    return scenario;
+}
+
+inline Scenario drop_a_queue_with_messages() {
+    const auto world = std::make_shared<HeapWorld>();
+    Scenario scenario = heap_scenario(world, "drop a Queue with large messages");
+    scenario.prepare = [world] {
+        world->queue.emplace(3);
+        world->queue->put(Long::make(1));
+        world->queue->put(Long::make(2));
+    };
+    scenario.operation = [world] { world->queue.reset(); };
+    return scenario;
+}
+
+} // namespace multifork::test::crash
