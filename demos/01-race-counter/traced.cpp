@@ -70,7 +70,7 @@ TracedRun run_traced(std::chrono::nanoseconds limit, const std::function<void(do
                std::chrono::duration<double>(limit);
     };
     // With two processors there will soon be a case of one store over one other.
-    const double patience = mp::cpu_count() > 1 ? 0.2 : 0;
+    const double patience = mp::cpu_count() > 1 ? 0.3 : 0;
     TracedRun best;
     int length = first_length;
     for (int attempt = 1;; ++attempt) {

@@ -1,6 +1,7 @@
 #include "toolkit/team.hpp"
 
 #include <multifork/channel/queue.hpp>
+#include <multifork/channel/value.hpp>
 #include <multifork/platform/clock.hpp>
 #include <multifork/sync/semaphore.hpp>
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <thread>
 
 namespace demo {
 namespace mp = multifork;
@@ -22,6 +24,15 @@ struct Span {
 
 bool any_ended(const std::vector<mp::Process>& team) {
     return std::any_of(team.begin(), team.end(), [](const auto& p) { return !p.is_alive(); });
+}
+
+/// Sleepers do not wake at the same instant: waits for the others awake, but not for long, because
+/// one of them may have died.
+void meet(mp::Value<int>& awake, int count) {
+    awake.fetch_add(1);
+    const auto give_up = mp::platform::Deadline::after(5ms);
+    while (awake.load() < count && !give_up.passed())
+        std::this_thread::yield();
 }
 
 } // namespace
@@ -42,6 +53,7 @@ TeamResult run_together(int count, const std::function<void(int)>& work,
                         const std::function<void()>& watch) {
     mp::Semaphore ready{0};
     mp::Semaphore gate{0};
+    mp::Value<int> awake{0};
     mp::Queue<Span> spans{static_cast<std::size_t>(count)};
 
     std::vector<mp::Process> team;
@@ -51,6 +63,7 @@ TeamResult run_together(int count, const std::function<void(int)>& work,
             mp::ProcessOptions{.name = fmt::format("Process-{}", i + 1), .daemon = true}, [&, i] {
                 ready.release();
                 gate.acquire();
+                meet(awake, count);
                 const std::int64_t begin = mp::platform::monotonic_ns();
                 work(i);
                 spans.put({begin, mp::platform::monotonic_ns()});

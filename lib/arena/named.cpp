@@ -37,7 +37,7 @@ OpenSegments& segments() {
 std::size_t segment_bytes(const Identity& identity) {
     constexpr std::size_t most = std::size_t{1} << 37;
     if (identity.root_bytes > most || identity.message_bytes > most)
-        throw OutOfSharedMemory(fmt::format(
+        throw InvalidArgument(fmt::format(
             "a named {} of {} bytes with {} for messages was asked for; at most {} each will do",
             identity.what, identity.root_bytes, identity.message_bytes, most));
     const std::uint64_t root = size_class(identity.root_bytes + sizeof(BlockHeader)).bytes;
@@ -90,6 +90,7 @@ void check_header(const SegmentHeader& header, std::size_t file_bytes, std::stri
     if (header.bytes != file_bytes || !slots_fit ||
         header.heap_begin != heap_offset(header.thread_slots, header.process_slots) ||
         header.root < header.heap_begin + sizeof(BlockHeader) || header.root >= file_bytes ||
+        header.root % block_unit != 0 ||
         header.root_bytes > file_bytes - header.root)
         refuse(fmt::format(
             "it is {} bytes long and does not fit what its header says ({} bytes): it was "
@@ -154,13 +155,21 @@ std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
                                            const std::function<void(std::byte*)>& init) {
     for (;;) {
         if (auto file = memory::SegmentFile::open(name, segment_magic)) {
-            if (mode == OpenMode::create)
-                throw AlreadyExists(fmt::format(
-                    "'{}' exists and is in use; open it, or create one with another name", name));
             SegmentHeader header{};
-            const bool whole = file->read(&header, sizeof header);
-            check_header(header, whole ? file->bytes() : 0, name);
-            check_identity(header, identity, name);
+            try {
+                if (mode == OpenMode::create)
+                    throw AlreadyExists(fmt::format(
+                        "'{}' exists and is in use; open it, or create one with another name",
+                        name));
+                file->read(&header, sizeof header);
+                check_header(header, file->bytes(), name);
+                check_identity(header, identity, name);
+            } catch (const Error&) {
+                // Its users may have left while we looked: then we are the last one out.
+                if (file->begins_with(segment_magic))
+                    file->close_and_remove_if_last();
+                throw;
+            }
             if (auto space = find_open(file->id()))
                 return space;
             const SegmentShape shape{file->bytes(), header.thread_slots, header.process_slots};

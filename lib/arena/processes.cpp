@@ -50,10 +50,10 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid) {
     record.fork_epoch = epoch;
     record.first_ancestor = record.last_ancestor = 0;
     for (std::uint32_t i = 0; i < used_records() && parent_pid != 0; ++i) {
-        // A parent that was not forked itself owns what it has, or has dropped it.
+        // The first process of the tree was not forked: it owns what it has, or has dropped it.
         const ProcessRecord& parent = records()[i];
         if (i == index || parent.serial.load(relaxed) == 0 ||
-            parent.pid.load(relaxed) != parent_pid || parent.parent_pid == 0)
+            parent.pid.load(relaxed) != parent_pid || parent.fork_epoch <= 1)
             continue;
         const std::uint64_t first =
             parent.first_ancestor != 0 ? parent.first_ancestor : parent.fork_epoch;

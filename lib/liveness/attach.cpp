@@ -119,6 +119,10 @@ bool claim(Registry& registry, std::uint32_t slot, ThreadWord& name) {
     beacon.generation.store(generation, std::memory_order_relaxed); // published by the word below
     beacon.pid.store(platform::process_id(), std::memory_order_relaxed);
     beacon.holdings.store(0, std::memory_order_relaxed);
+    // A sleeper that has seen the slot's former user alive, and is about to sleep on the beacon, must
+    // look again: the word may come to be what it was, when the same thread leaves and comes back.
+    if (!MULTIFORK_MUTANT(silent_return))
+        registry.relay.fetch_add(1);
     if (MULTIFORK_MUTANT(publish_early)) {
         head.op_pending = nullptr;
         beacon.node.word.store(tid | futex_waiters, std::memory_order_release);

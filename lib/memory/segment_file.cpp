@@ -32,9 +32,11 @@ std::string path_of(std::string_view name) {
         throw InvalidArgument(
             fmt::format("the name of a shared object has {} characters; at most {} will do",
                         name.size(), longest_name));
-    if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
-        throw InvalidArgument(fmt::format(
-            "'{}' cannot name a shared object: a name has no slash and no zero byte", name));
+    if (name.find('\0') != std::string_view::npos) // not shown: what() would end there
+        throw InvalidArgument("a shared object's name must not contain a zero byte");
+    if (name.find('/') != std::string_view::npos)
+        throw InvalidArgument(
+            fmt::format("'{}' cannot name a shared object: a name has no slash", name));
     return fmt::format("{}/{}{}", directory(), prefix, name);
 }
 
@@ -103,6 +105,11 @@ std::optional<SegmentFile> SegmentFile::open(std::string_view name, std::uint64_
                             "another name",
                             name, status.st_uid));
         errno = error;
+        if (!fd && (error == EISDIR || error == ELOOP))
+            throw LayoutMismatch(fmt::format(
+                "the shared object '{}' cannot be opened: {} is a directory or a symbolic link; "
+                "remove it, or choose another name",
+                name, path));
         if (!fd)
             platform::throw_errno(path);
         if (magic_of(fd.get()) == magic && remove_if_leftover(fd.get(), path))
@@ -140,8 +147,12 @@ std::vector<std::string> SegmentFile::remove_stale(std::uint64_t magic) {
     return removed;
 }
 
-bool SegmentFile::read(void* to, std::size_t length) const noexcept {
-    return ::pread(fd_.get(), to, length, 0) == static_cast<ssize_t>(length);
+void SegmentFile::read(void* to, std::size_t length) const noexcept {
+    static_cast<void>(!::pread(fd_.get(), to, length, 0));
+}
+
+bool SegmentFile::begins_with(std::uint64_t magic) const noexcept {
+    return magic_of(fd_.get()) == magic;
 }
 
 void SegmentFile::close_and_remove_if_last() noexcept {
@@ -158,6 +169,9 @@ void SegmentFile::close_and_remove_if_last() noexcept {
 NewSegmentFile::NewSegmentFile(std::string_view name, std::size_t bytes) : path_(path_of(name)) {
     const std::string where = directory();
     fd_ = platform::Descriptor(::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!fd_ && errno == ENOSPC)
+        throw OutOfSharedMemory(fmt::format(
+            "{} has no room for one more file, '{}'; remove something there", where, name));
     if (!fd_)
         platform::throw_errno("making a file in " + where);
     ::fchmod(fd_.get(), 0600); // whatever the umask

@@ -55,8 +55,10 @@ public:
 
     [[nodiscard]] FileId id() const noexcept { return id_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-    /// Reads the first bytes. \return false when the file is shorter
-    [[nodiscard]] bool read(void* to, std::size_t length) const noexcept;
+    /// Reads the first bytes, or as many as there are.
+    void read(void* to, std::size_t length) const noexcept;
+    /// Whether the file could be one of ours, as far as its first eight bytes say.
+    [[nodiscard]] bool begins_with(std::uint64_t magic) const noexcept;
     /// The file opened once more, without the lock: to map it.
     [[nodiscard]] platform::Descriptor open_to_map() const { return reopen(fd_, path_); }
     void close_and_remove_if_last() noexcept;

@@ -263,7 +263,7 @@ BOOST_AUTO_TEST_CASE(T_014_nothing_piles_up_over_five_generations) {
     support::run_in_child([&] { generation(5); });
     const int first = descriptors.get();
     for (int i = 0; i < 4; ++i)
-        BOOST_TEST(descriptors.get() == first);
+        BOOST_TEST(descriptors.get() <= first);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -17,7 +17,7 @@ using multifork::mutants::Mutant;
 
 namespace {
 
-constexpr Density dense{.kills = 0, .partner_places = 0};
+constexpr Density dense{.kills = 0, .partner_places = 20};
 
 } // namespace
 
@@ -39,6 +39,7 @@ MULTIFORK_MUTANT_TEST(torn_update, value_scenarios::alone<value_scenarios::Five>
 MULTIFORK_MUTANT_TEST(no_block_repair, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(no_heap_rebuild, make_and_drop_a_lock())
 MULTIFORK_MUTANT_TEST(publish_early, attach_alone())
+MULTIFORK_MUTANT_TEST(silent_return, wait_for_who_comes_back())
 MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "crash/harness/pair.hpp"
 #include "crash/queue_get.hpp"
 
 

@@ -30,12 +30,13 @@ public:
 private:
     static std::unique_ptr<arena::Space::Impl> make(std::size_t heap_bytes, std::uint32_t threads,
                                                     std::uint32_t processes) {
-        const std::size_t bytes =
-            (arena::heap_offset(threads, processes) + heap_bytes + 4095) / 4096 * 4096;
-        auto file = platform::sealed_memory_file("multifork-test", bytes);
+        const arena::SegmentShape shape{
+            (arena::heap_offset(threads, processes) + heap_bytes + 4095) / 4096 * 4096, threads,
+            processes};
+        auto file = platform::sealed_memory_file("multifork-test", shape.bytes);
         const int fd = file.get();
-        auto impl = std::make_unique<arena::Space::Impl>(fd, bytes, std::move(file));
-        arena::Space::Impl::format(impl->mapping.data(), bytes, threads, processes);
+        auto impl = std::make_unique<arena::Space::Impl>(fd, shape, std::move(file));
+        arena::Space::Impl::format(impl->mapping.data(), shape);
         return impl;
     }
 

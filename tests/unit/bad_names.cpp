@@ -175,14 +175,18 @@ BOOST_AUTO_TEST_CASE(absurd_sizes) {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     using Numbers = mp::Queue<int>;
     using Texts = mp::Queue<std::string>;
-    support::expect_error<mp::InvalidArgument>([&] { Numbers::create(name, 0); }, {"capacity"});
-    support::expect_error<mp::InvalidArgument>([&] { Numbers::create(name, most); }, {"items"});
-    support::expect_error<mp::InvalidArgument>([&] { Texts::create(name, most); }, {"items"});
-    support::expect_error<mp::InvalidArgument>([&] { Texts::create(name, 4, most); }, {"bytes"});
-    support::expect_error<mp::InvalidArgument>([&] { Texts::create(name, 4, most / 2); },
-                                               {"bytes"});
-    support::expect_error<mp::InvalidArgument>([&] { mp::Semaphore::create(name, -1); },
-                                               {"permits"});
+    const auto invalid = [](auto act, std::string_view word) {
+        support::expect_error<mp::InvalidArgument>(act, {word});
+    };
+    invalid([&] { Numbers::create(name, 0); }, "capacity");
+    invalid([&] { Numbers::create(name, most); }, "items");
+    invalid([&] { Texts::create(name, most); }, "items");
+    invalid([&] { mp::Semaphore::create(name, -1); }, "permits");
+    for (const std::size_t room : {most, most / 2, std::size_t{1} << 40})
+        support::expect_error<mp::OutOfSharedMemory>([&] { Texts::create(name, 4, room); },
+                                                     {"bytes", std::to_string(room)});
+    support::expect_error<mp::OutOfSharedMemory>(
+        [&] { Numbers::create(name, std::size_t{1} << 40); }, {"bytes"});
     BOOST_TEST(!mp::Lock::remove(name));
 }
 

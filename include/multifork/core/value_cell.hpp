@@ -81,6 +81,44 @@ private:
     std::array<Copy, 2> copies_;
 };
 
+/// What std::atomic_ref is to a T, for one that is less aligned than it is long (a struct of two
+/// ints): compilers call a library for those, so it is kept as an integer of the same length.
+template <StoredAtOnce T>
+class AtomicBytes {
+public:
+    using Word =
+        std::conditional_t<sizeof(T) == 2, std::uint16_t,
+                           std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
+
+    explicit AtomicBytes(Word& word) noexcept : word_(word) {}
+    [[nodiscard]] T load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
+        return to_value(word_.load(order));
+    }
+    void store(const T& value, std::memory_order order = std::memory_order_seq_cst) const noexcept {
+        word_.store(to_word(value), order);
+    }
+    T exchange(const T& value) const noexcept { return to_value(word_.exchange(to_word(value))); }
+    bool compare_exchange_strong(T& expected, const T& desired) const noexcept {
+        Word seen = to_word(expected);
+        const bool done = word_.compare_exchange_strong(seen, to_word(desired));
+        expected = to_value(seen);
+        return done;
+    }
+
+private:
+    static Word to_word(const T& value) noexcept {
+        Word word = 0;
+        std::memcpy(&word, &value, sizeof(T));
+        return word;
+    }
+    static T to_value(Word word) noexcept {
+        std::array<std::byte, sizeof(T)> bytes;
+        std::memcpy(bytes.data(), &word, sizeof(T));
+        return std::bit_cast<T>(bytes);
+    }
+    std::atomic_ref<Word> word_;
+};
+
 template <StoredAtOnce T>
 class ValueCell<T> {
 public:
@@ -89,11 +127,16 @@ public:
     void store_racy(const T& value) noexcept { ref().store(value, std::memory_order_relaxed); }
     /// release: pairs with an acquire load of atomic()
     void replace(const T& value) noexcept { ref().store(value, std::memory_order_release); }
-    [[nodiscard]] std::atomic_ref<T> atomic() noexcept { return ref(); }
+    /// std::atomic_ref, or what has its interface
+    [[nodiscard]] auto atomic() noexcept { return ref(); }
 
 private:
-    [[nodiscard]] std::atomic_ref<T> ref() const noexcept { return std::atomic_ref<T>(value_); }
-    alignas(std::atomic_ref<T>::required_alignment) mutable T value_;
+    static constexpr bool as_it_is = alignof(T) == sizeof(T);
+    using Reference = std::conditional_t<as_it_is, std::atomic_ref<T>, AtomicBytes<T>>;
+    using Stored = std::conditional_t<as_it_is, T, typename AtomicBytes<T>::Word>;
+
+    [[nodiscard]] Reference ref() const noexcept { return Reference(value_); }
+    alignas(sizeof(T)) mutable Stored value_;
 };
 
 } // namespace multifork::core
