@@ -150,6 +150,11 @@ std::uint64_t Heap::take_free(SizeClass wanted) noexcept {
 std::uint64_t Heap::carve(SizeClass wanted) {
     HeapHeader& heap = header();
     const std::uint64_t at = top();
+    if (at < begin_ || at % block_unit != 0)
+        throw CorruptSharedMemory(fmt::format(
+            "shared memory says that its blocks end at {:#x}, where no block can end: it was "
+            "overwritten; look for a process that writes where it should not",
+            at));
     if (wanted.bytes > shape_.bytes || at > shape_.bytes - wanted.bytes) {
         if (const std::uint64_t larger = take_larger(wanted); larger != 0)
             return larger;

@@ -119,10 +119,6 @@ bool claim(Registry& registry, std::uint32_t slot, ThreadWord& name) {
     beacon.generation.store(generation, std::memory_order_relaxed); // published by the word below
     beacon.pid.store(platform::process_id(), std::memory_order_relaxed);
     beacon.holdings.store(0, std::memory_order_relaxed);
-    // A sleeper that has seen the slot's former user alive, and is about to sleep on the beacon, must
-    // look again: the word may come to be what it was, when the same thread leaves and comes back.
-    if (!MULTIFORK_MUTANT(silent_return))
-        registry.relay.fetch_add(1);
     if (MULTIFORK_MUTANT(publish_early)) {
         head.op_pending = nullptr;
         beacon.node.word.store(tid | futex_waiters, std::memory_order_release);
@@ -184,7 +180,8 @@ void leave(Domain& domain, Seat& seat) noexcept {
     // The thread may take the same slot again, and the word would look as before to a sleeper that
     // has seen it and is about to arm: the epoch tells it. Those that sleep already sleep on the
     // word, and are woken.
-    registry.relay.fetch_add(1);
+    if (!MULTIFORK_MUTANT(silent_return))
+        registry.relay.fetch_add(1);
     platform::futex_wake(beacon.node.word, platform::wake_everybody);
     head.op_pending = nullptr;
     registry.hint.store(slot_of(seat.me), std::memory_order_relaxed);

@@ -25,7 +25,7 @@ auto initialiser(std::int64_t permits) {
 } // namespace
 
 Semaphore::Semaphore(arena::Object object)
-    : cell_(reinterpret_cast<core::SemaphoreCell*>(object.data())),
+    : cell_(reinterpret_cast<core::SemaphoreCell*>(object.data())), capacity_(cell_->capacity),
       domain_(&object.space().domain()), object_(std::move(object)) {}
 
 Semaphore::Semaphore(std::int64_t permits)
@@ -40,7 +40,7 @@ Semaphore Semaphore::named(std::string_view name, arena::OpenMode mode, std::int
     identity.parameters[0] = static_cast<std::uint64_t>(permits);
     identity.what = "Semaphore";
     Semaphore made(arena::named_object(name, mode, identity, initialiser(permits)));
-    if (made.cell_->capacity != core::semaphore_ledger_size(permits))
+    if (made.capacity_ != core::semaphore_ledger_size(permits))
         throw CorruptSharedMemory(fmt::format(
             "the named semaphore '{}' was overwritten: its ledger has no size that fits; remove it",
             name));
@@ -64,13 +64,20 @@ void Semaphore::release(std::int64_t permits) {
     if (permits < 1)
         throw InvalidArgument(
             fmt::format("release({}): at least one permit must be given back", permits));
-    if (!core::semaphore_release(*cell_, *domain_, permits))
+    if (!core::semaphore_release(cell(), *domain_, permits))
         throw InvalidArgument(
             fmt::format("release({}) would make more than {} permits", permits, core::max_permits));
 }
 
+void Semaphore::throw_corrupt() {
+    throw CorruptSharedMemory(
+        "a semaphore says that its ledger has another size than when it was made: its memory was "
+        "overwritten; make a new semaphore, and look for a process that writes where it should "
+        "not");
+}
+
 std::int64_t Semaphore::value() const {
-    return core::semaphore_value(*cell_, *domain_);
+    return core::semaphore_value(cell(), *domain_);
 }
 
 std::string Semaphore::to_string() const {

@@ -66,6 +66,7 @@ inline Scenario locking(const Shared& world, const char* name) {
         require(!world->lock->owner(), "the lock is not free");
     };
     scenario.state = [world] { return world->lock->to_string(); };
+    scenario.nothing_owed_at_the_end = true;
     return scenario;
 }
 
@@ -166,6 +167,7 @@ inline Scenario held_by_the_dead() {
     const auto world = std::make_shared<World>();
     Scenario scenario = locking(world, "lock and hold, three waiters asleep or arriving");
     scenario.operation = [world] { world->lock->lock(); };
+    scenario.nothing_owed_at_the_end = false;
     scenario.late = {user(world), user(world), user(world)};
     return scenario;
 }
@@ -175,6 +177,7 @@ inline Scenario all_told() {
     const auto world = std::make_shared<World>();
     Scenario scenario = locking(world, "lock and hold, four waiters only want to know");
     scenario.operation = [world] { world->lock->lock(); };
+    scenario.nothing_owed_at_the_end = false;
     const Job waiter = [world] {
         try {
             world->lock->lock();

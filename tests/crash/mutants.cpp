@@ -43,6 +43,6 @@ MULTIFORK_MUTANT_TEST(silent_return, wait_for_who_comes_back())
 MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
-MULTIFORK_MUTANT_TEST(top_first, make_and_drop_a_queue())
+MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 
 BOOST_AUTO_TEST_SUITE_END()

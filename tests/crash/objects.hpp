@@ -74,6 +74,24 @@ inline Scenario make_and_drop_a_lock() {
     return scenario;
 }
 
+/// No free block fits, so that the heap grows by a new one.
+inline Scenario carve_a_block() {
+    constexpr std::size_t bytes = 200;
+    const auto world = std::make_shared<HeapWorld>();
+    Scenario scenario = heap_scenario(world, "allocate a block of new memory");
+    scenario.set_up = [world] {
+        arena::Space& space = arena::tree_space();
+        const std::uint64_t carved = space.usage().bytes_carved;
+        while (space.usage().bytes_carved == carved)
+            static_cast<void>(space.allocate(bytes, arena::Kind::bytes)); // the test keeps them
+        world->before = arena::arena_usage();
+    };
+    scenario.operation = [] {
+        static_cast<void>(arena::tree_space().allocate(bytes, arena::Kind::bytes));
+    };
+    return scenario;
+}
+
 inline Scenario make_and_drop_a_value() {
     Scenario scenario = heap_scenario(std::make_shared<HeapWorld>(), "make and drop two Values");
     scenario.operation = [] {

@@ -19,6 +19,7 @@ Scenario putting(const SharedQueue<Kind>& world, const char* name, std::uint64_t
     scenario.prepare = [world] { world->warm_up(); };
     scenario.operation = [world] { world->queue->put(Kind::make(from_victim)); };
     scenario.state = [world] { return world->queue->to_string(); };
+    scenario.nothing_owed_at_the_end = true;
     return scenario;
 }
 

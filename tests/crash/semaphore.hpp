@@ -78,6 +78,7 @@ inline Scenario release_with_sleepers() {
     Scenario scenario = acquiring("release, two asleep", 1, world);
     scenario.prepare = [world] { world->semaphore->acquire(); };
     scenario.operation = [world] { world->semaphore->release(); };
+    scenario.nothing_owed_at_the_end = true;
     scenario.early = {user(world), user(world)};
     return scenario;
 }
@@ -90,6 +91,7 @@ inline Scenario release_of_two() {
         world->semaphore->acquire();
     };
     scenario.operation = [world] { world->semaphore->release(2); };
+    scenario.nothing_owed_at_the_end = true;
     scenario.early = {user(world), user(world)};
     return scenario;
 }
@@ -125,6 +127,11 @@ inline Scenario woken() {
         world->semaphore.emplace(1);
         world->semaphore->acquire();
     };
+    scenario.operation = [world] {
+        world->semaphore->acquire();
+        world->semaphore->release();
+    };
+    scenario.nothing_owed_at_the_end = true;
     scenario.wake = [world] { world->semaphore->release(); };
     scenario.behind = {user(world), user(world)};
     return scenario;

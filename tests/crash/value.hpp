@@ -67,6 +67,7 @@ Scenario updating(const std::shared_ptr<World<T>>& world, const std::string& nam
         require(!world->value->get_lock().owner(), "the lock is not free");
     };
     scenario.state = [world] { return world->value->get_lock().to_string(); };
+    scenario.nothing_owed_at_the_end = true;
     return scenario;
 }
 

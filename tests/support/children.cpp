@@ -94,7 +94,8 @@ int exit_code_of(int status) {
 
 char state_of(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    std::getline(file, text, '\0'); // unlike an iterator, throws nothing when the process is gone
     const std::size_t close = text.rfind(')');
     return close != std::string::npos && close + 2 < text.size() ? text[close + 2] : 'X';
 }

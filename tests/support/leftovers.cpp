@@ -8,7 +8,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <regex>
 #include <sstream>
@@ -37,7 +36,8 @@ std::set<pid_t> expected;
 /// Reads /proc/PID/stat: "pid (command) state parent group …", where the command may hold anything.
 std::optional<ProcessState> read_process(const fs::path& folder) {
     std::ifstream file(folder / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    std::getline(file, text, '\0'); // unlike an iterator, throws nothing when the process is gone
     const std::size_t open = text.find('(');
     const std::size_t close = text.rfind(')');
     if (open == std::string::npos || close == std::string::npos) {

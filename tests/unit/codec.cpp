@@ -162,9 +162,8 @@ BOOST_AUTO_TEST_CASE(every_cut_message_is_an_error_and_no_fault) {
     const Nested whole{{7, "seven", {1.5, 2.5}}, Plain{8, "eight", {}}, {{"a", {}}}, {1, "p"}};
     const std::vector<std::byte> bytes = bytes_of(whole);
     for (std::size_t length = 0; length < bytes.size(); ++length)
-        BOOST_CHECK_THROW(
-            static_cast<void>(mp::decode<Nested>(std::span(bytes).first(length))),
-            mp::CorruptSharedMemory);
+        BOOST_CHECK_THROW(static_cast<void>(mp::decode<Nested>(std::span(bytes).first(length))),
+                          mp::CorruptSharedMemory);
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_length_is_an_error_and_no_allocation) {

@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(a_header_that_does_not_fit) {
     for (const std::uint64_t bytes :
          {std::uint64_t{0}, header.bytes - 1, header.bytes + 4096, ~std::uint64_t{0}})
         REFUSED(bytes, bytes, "cut or overwritten");
-    for (const std::uint32_t slots : {0u, 1u, header.thread_slots + 1, 65535u, ~0u}) {
+    for (const std::uint32_t slots : {0u, 1u, header.thread_slots + 64, 65535u, ~0u}) {
         REFUSED(thread_slots, slots, "cut or overwritten");
         REFUSED(process_slots, slots + 100, "cut or overwritten");
     }

@@ -102,9 +102,7 @@ BOOST_AUTO_TEST_CASE(unique_lock_defers_tries_moves_and_releases) {
 BOOST_AUTO_TEST_CASE(adopt_lock_gives_back_what_was_taken_before) {
     mp::Lock lock;
     lock.lock();
-    {
-        const std::lock_guard hold{lock, std::adopt_lock};
-    }
+    { const std::lock_guard hold{lock, std::adopt_lock}; }
     BOOST_TEST(others_can_take(lock));
 }
 

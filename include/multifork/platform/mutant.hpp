@@ -19,7 +19,7 @@ enum class Mutant {
     no_block_repair, ///< the heir of a queue's lock leaves the dead one's message block
     no_heap_rebuild, ///< the heir of the arena's lock trusts the free lists
     publish_early,   ///< a slot says alive before it is in the robust list
-    silent_return,   ///< a slot changes hands without a new relay epoch
+    silent_return,   ///< who leaves a slot does not change the relay epoch
     no_sweep,        ///< blocks of dead threads stay
     any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
     give_first,      ///< a block is the queue's before a slot names it

@@ -49,21 +49,21 @@ public:
 
     /// Takes a permit, waiting as long as it takes.
     void acquire() {
-        static_cast<void>(core::semaphore_acquire(*cell_, *domain_, platform::Deadline::never()));
+        static_cast<void>(core::semaphore_acquire(cell(), *domain_, platform::Deadline::never()));
     }
     /// Takes a permit if there is one. \return whether it was taken
     [[nodiscard]] bool try_acquire() {
-        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::poll());
+        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::poll());
     }
     /// Takes a permit, waiting at most `wait`; zero or less does not wait. \return whether it was
     /// taken
     template <class Rep, class Period>
     [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) {
-        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::after(wait));
+        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
     [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) {
-        return core::semaphore_acquire(*cell_, *domain_, platform::Deadline::at(moment));
+        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::at(moment));
     }
 
     /// Gives permits back. \throws InvalidArgument when `permits` < 1 or there would be more than
@@ -79,7 +79,16 @@ private:
     explicit Semaphore(arena::Object object);
     static Semaphore named(std::string_view name, arena::OpenMode mode, std::int64_t permits);
 
+    /// The cell, after a look at the one word in it that says how far its ledger reaches.
+    [[nodiscard]] core::SemaphoreCell& cell() const {
+        if (cell_->capacity != capacity_) [[unlikely]]
+            throw_corrupt();
+        return *cell_;
+    }
+    [[noreturn]] static void throw_corrupt();
+
     core::SemaphoreCell* cell_;
+    std::uint32_t capacity_; // what it was when it was made, or checked
     liveness::Domain* domain_;
     arena::Object object_;
 };

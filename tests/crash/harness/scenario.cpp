@@ -57,7 +57,8 @@ void Round::run(const Scenario& scenario, unsigned long k) {
     steps_ = victim.steps();
     if (scenario.at_kill)
         scenario.at_kill();
-    victim.kill();
+    if (!scenario.nothing_owed_at_the_end || !finished())
+        victim.kill();
     scenario.check(*this);
 }
 

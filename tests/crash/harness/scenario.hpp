@@ -35,6 +35,9 @@ struct Scenario {
     Action at_kill = {};               ///< in the test, while the victim stands at k
     std::function<void(Round&)> check; ///< in the test, when the victim is dead
     std::function<std::string()> state = {}; ///< what to print with a failure
+    /// When the operation has returned, everybody must get on although the victim lives: its death
+    /// would ring, and so hide a wake-up that it has forgotten. The check then comes before the kill.
+    bool nothing_owed_at_the_end = false;
 };
 
 /// What check() sees of the round.

@@ -1,0 +1,243 @@
+#include <multifork/error.hpp>
+
+#include "support/errors.hpp"
+#include "support/small_space.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace mp = multifork;
+namespace arena = multifork::arena;
+namespace support = multifork::test;
+
+namespace {
+
+constexpr std::size_t header_bytes = sizeof(arena::BlockHeader);
+
+std::uint64_t owner_of(support::SmallSpace& small, std::uint64_t offset) {
+    return small.heap().block(offset - header_bytes).owner.load();
+}
+
+bool all_zero(const std::byte* bytes, std::size_t count) {
+    return std::all_of(bytes, bytes + count, [](std::byte b) { return b == std::byte{0}; });
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(heap)
+
+BOOST_AUTO_TEST_CASE(size_classes_fit_and_waste_at_most_a_fifth) {
+    std::uint64_t last_bytes = 0;
+    std::size_t last_index = 0;
+    for (std::uint64_t bytes = 1; bytes < (1ULL << 47); bytes += 1 + bytes / 97) {
+        const arena::SizeClass found = arena::size_class(bytes);
+        BOOST_REQUIRE(found.bytes >= bytes);
+        BOOST_REQUIRE(found.bytes % arena::block_unit == 0);
+        BOOST_REQUIRE(found.index < arena::size_classes);
+        if (bytes > 8 * arena::block_unit)
+            BOOST_REQUIRE(found.bytes - bytes <= found.bytes / 5 + arena::block_unit);
+        BOOST_REQUIRE((found.index == last_index) == (found.bytes == last_bytes));
+        BOOST_REQUIRE(found.bytes >= last_bytes);
+        // A block of a class, once freed, is found again under the same class.
+        BOOST_REQUIRE(arena::size_class(found.bytes).index == found.index);
+        last_bytes = found.bytes;
+        last_index = found.index;
+    }
+}
+
+BOOST_AUTO_TEST_CASE(blocks_are_aligned_and_do_not_overlap) {
+    support::SmallSpace small(1 << 20);
+    std::vector<std::pair<std::uint64_t, std::size_t>> blocks;
+    for (std::size_t bytes = 0; bytes < 3000; bytes += 37)
+        blocks.emplace_back(small.space().allocate(bytes, arena::Kind::bytes), bytes);
+    std::sort(blocks.begin(), blocks.end());
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        BOOST_TEST(blocks[i].first % 64 == 0U);
+        if (i > 0)
+            BOOST_TEST(blocks[i].first >=
+                       blocks[i - 1].first + blocks[i - 1].second + header_bytes);
+    }
+    for (const auto& [offset, bytes] : blocks)
+        small.space().free(offset);
+    BOOST_TEST(small.space().usage().blocks_used == 0U);
+    BOOST_TEST(small.space().usage().bytes_used == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_freed_block_is_used_again) {
+    support::SmallSpace small(1 << 20);
+    const std::uint64_t first = small.space().allocate(1000, arena::Kind::bytes);
+    small.space().free(first);
+    const std::uint64_t carved = small.space().usage().bytes_carved;
+    BOOST_TEST(small.space().allocate(1000, arena::Kind::bytes) == first);
+    BOOST_TEST(small.space().usage().bytes_carved == carved);
+    small.space().free(first);
+}
+
+BOOST_AUTO_TEST_CASE(recycled_memory_is_zeroed) {
+    support::SmallSpace small(64 << 20);
+    for (const std::size_t bytes : {std::size_t{100}, std::size_t{5000}, std::size_t{20} << 20}) {
+        const std::uint64_t dirty = small.space().allocate(bytes, arena::Kind::bytes);
+        std::memset(small.space().at(dirty), 0xAB, bytes);
+        small.space().free(dirty);
+        const std::uint64_t again = small.space().allocate(bytes, arena::Kind::value);
+        BOOST_TEST(again == dirty);
+        BOOST_TEST(all_zero(small.space().at(again), bytes));
+        small.space().free(again);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(owner_words_name_thread_process_and_ring) {
+    support::SmallSpace small(1 << 20);
+    arena::Space& space = small.space();
+    space.give_to_process(space.allocate(1, arena::Kind::value)); // makes this process's record
+    const std::uint64_t block = space.allocate(100, arena::Kind::message_ring);
+    BOOST_TEST(owner_of(small, block) == mp::liveness::enter(small.domain()));
+    space.give_to_process(block);
+    BOOST_TEST((owner_of(small, block) & arena::owner_tag_mask) == arena::process_tag);
+    const std::uint64_t message = space.allocate(100, arena::Kind::bytes);
+    space.give_to_ring(message, block, 7);
+    BOOST_TEST((owner_of(small, message) & arena::owner_tag_mask) == arena::ring_tag);
+    space.free(message); // not this thread's: nothing happens
+    BOOST_TEST((owner_of(small, message) & arena::owner_tag_mask) == arena::ring_tag);
+    BOOST_TEST(!space.take_from_ring(message, message, 7)); // another "ring"
+    BOOST_TEST(!space.take_from_ring(message, block, 8));   // another item of it
+    BOOST_TEST(space.take_from_ring(message, block, 7));
+    BOOST_TEST(!space.take_from_ring(message, block, 7)); // only once
+    BOOST_TEST(owner_of(small, message) == mp::liveness::enter(small.domain()));
+    space.free(message);
+    BOOST_TEST(owner_of(small, message) == 0U);
+    space.drop(block);
+    BOOST_TEST(owner_of(small, block) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(another_threads_block_cannot_be_freed) {
+    support::SmallSpace small(1 << 20);
+    const std::uint64_t block = small.space().allocate(100, arena::Kind::bytes);
+    std::thread other([&] {
+        small.space().free(block);
+        mp::liveness::detach(small.domain());
+    });
+    other.join();
+    BOOST_TEST(small.space().usage().blocks_used == 1U);
+    small.space().free(block);
+}
+
+BOOST_AUTO_TEST_CASE(a_sweep_frees_the_blocks_of_threads_that_ended) {
+    support::SmallSpace small(1 << 20);
+    const std::uint64_t mine = small.space().allocate(100, arena::Kind::bytes);
+    std::thread other([&] {
+        for (int i = 0; i < 5; ++i)
+            static_cast<void>(small.space().allocate(200, arena::Kind::bytes));
+        mp::liveness::detach(small.domain());
+    });
+    other.join();
+    BOOST_TEST(small.space().usage().blocks_used == 6U);
+    small.space().sweep();
+    BOOST_TEST(small.space().usage().blocks_used == 1U);
+    BOOST_TEST(owner_of(small, mine) == mp::liveness::enter(small.domain()));
+    small.space().free(mine);
+}
+
+BOOST_AUTO_TEST_CASE(when_full_it_says_so_and_goes_on_when_something_was_freed) {
+    support::SmallSpace small(1 << 20);
+    std::vector<std::uint64_t> blocks;
+    support::expect_error<mp::OutOfSharedMemory>(
+        [&] {
+            for (;;)
+                blocks.push_back(small.space().allocate(10'000, arena::Kind::bytes));
+        },
+        {"bytes", "in use", "MULTIFORK_ARENA_BYTES"});
+    BOOST_TEST(blocks.size() > 80U);
+    BOOST_CHECK_THROW(static_cast<void>(small.space().allocate(10'000, arena::Kind::bytes)),
+                      mp::OutOfSharedMemory);
+    small.space().free(blocks.back());
+    blocks.back() = small.space().allocate(10'000, arena::Kind::bytes);
+    for (const std::uint64_t block : blocks)
+        small.space().free(block);
+    BOOST_TEST(small.space().usage().bytes_used == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(more_than_the_whole_space_is_refused_at_once) {
+    support::SmallSpace small(1 << 20);
+    support::expect_error<mp::OutOfSharedMemory>(
+        [&] { static_cast<void>(small.space().allocate(2 << 20, arena::Kind::bytes)); },
+        {"2097152", "MULTIFORK_ARENA_BYTES"});
+    for (const std::size_t absurd : {~std::size_t{0}, ~std::size_t{0} - 63, std::size_t{1} << 63})
+        BOOST_CHECK_THROW(static_cast<void>(small.space().allocate(absurd, arena::Kind::bytes)),
+                          mp::OutOfSharedMemory);
+    BOOST_TEST(small.space().usage().blocks_used == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_larger_free_block_serves_when_nothing_else_is_left) {
+    support::SmallSpace small(1 << 20);
+    std::vector<std::uint64_t> blocks;
+    try {
+        for (;;)
+            blocks.push_back(small.space().allocate(10'000, arena::Kind::bytes));
+    } catch (const mp::OutOfSharedMemory&) {
+    }
+    try {
+        for (;;) // use up what lies behind the last large block
+            blocks.push_back(small.space().allocate(1, arena::Kind::bytes));
+    } catch (const mp::OutOfSharedMemory&) {
+    }
+    small.space().free(blocks.front());
+    const std::uint64_t small_one = small.space().allocate(100, arena::Kind::bytes);
+    BOOST_TEST(small_one == blocks.front());
+}
+
+BOOST_AUTO_TEST_CASE(offsets_from_shared_memory_are_checked) {
+    support::SmallSpace small(1 << 20);
+    const std::uint64_t block = small.space().allocate(100, arena::Kind::bytes);
+    BOOST_TEST(small.space().checked(block, 100) == small.space().at(block));
+    const auto refused = [&](std::uint64_t offset, std::size_t bytes) {
+        support::expect_error<mp::CorruptSharedMemory>(
+            [&] { static_cast<void>(small.space().checked(offset, bytes)); }, {"overwritten"});
+    };
+    refused(0, 1);
+    refused(63, 1);
+    refused(block + 1, 1);
+    refused(block, 1 << 20);
+    refused(block + (1 << 20), 1);
+    refused(~std::uint64_t{0}, 1);
+    refused(std::uint64_t{1} << 63, 1);
+    small.space().free(block);
+}
+
+BOOST_AUTO_TEST_CASE(threads_that_allocate_at_once_never_get_the_same_block) {
+    support::SmallSpace small(8 << 20);
+    constexpr int threads = 4;
+    std::vector<std::thread> all;
+    std::atomic<int> clashes{0};
+    for (int t = 0; t < threads; ++t)
+        all.emplace_back([&, t] {
+            std::vector<std::uint64_t> mine;
+            for (int i = 0; i < 2'000; ++i) {
+                const std::uint64_t block = small.space().allocate(64, arena::Kind::bytes);
+                std::memset(small.space().at(block), t + 1, 64);
+                mine.push_back(block);
+                if (mine.size() < 50)
+                    continue;
+                for (const std::uint64_t one : mine) {
+                    const std::byte* const bytes = small.space().at(one);
+                    clashes += !std::all_of(bytes, bytes + 64, [&](std::byte b) {
+                        return b == static_cast<std::byte>(t + 1);
+                    });
+                    small.space().free(one);
+                }
+                mine.clear();
+            }
+            mp::liveness::detach(small.domain());
+        });
+    for (std::thread& thread : all)
+        thread.join();
+    BOOST_TEST(clashes == 0);
+    BOOST_TEST(small.space().usage().blocks_used == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
