@@ -95,13 +95,17 @@ bool Heap::plausible(std::uint64_t offset) const noexcept {
 // ---- allocating
 // ---------------------------------------------------------------------------------------
 
+const char* Heap::how_to_get_more() const noexcept {
+    return segment().root != 0 ? "give the named object more message_bytes where it is created"
+                               : "set MULTIFORK_ARENA_BYTES higher before the program starts";
+}
+
 std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
     const std::uint64_t limit = shape_.bytes;
     if (bytes > limit)
         throw OutOfSharedMemory(fmt::format(
-            "{} bytes were asked for, and the whole shared memory has {}; ask for less, or set "
-            "MULTIFORK_ARENA_BYTES higher before the program starts",
-            bytes, limit));
+            "{} bytes were asked for, and the whole shared memory has {}; ask for less, or {}",
+            bytes, limit, how_to_get_more()));
     const SizeClass wanted = size_class(std::max<std::uint64_t>(bytes, 1) + sizeof(BlockHeader));
     const liveness::ThreadWord me = liveness::enter(domain_);
     std::uint64_t at = 0;
@@ -165,10 +169,8 @@ std::uint64_t Heap::carve(SizeClass wanted) {
             return larger;
         throw OutOfSharedMemory(
             fmt::format("{} bytes of shared memory were asked for, {} of {} are in use and no free "
-                        "piece is large "
-                        "enough; drop some objects, or set MULTIFORK_ARENA_BYTES higher before the "
-                        "program starts",
-                        wanted.bytes, heap.bytes_used, shape_.bytes - begin_));
+                        "piece is large enough; drop some objects, or {}",
+                        wanted.bytes, heap.bytes_used, shape_.bytes - begin_, how_to_get_more()));
     }
     reserve(at + wanted.bytes);
     BlockHeader& made = block(at);

@@ -77,6 +77,7 @@ private:
     [[nodiscard]] std::uint64_t carve(SizeClass wanted);
     [[nodiscard]] std::uint64_t take_larger(SizeClass wanted) noexcept;
     void reserve(std::uint64_t end);
+    [[nodiscard]] const char* how_to_get_more() const noexcept;
     void put_free(std::uint64_t offset) noexcept;
     void retire_or_free(std::uint64_t offset) noexcept;
     void free_messages_of(std::uint64_t ring_block) noexcept;
