@@ -3,7 +3,6 @@
 #include "crash/harness/pair.hpp"
 #include "crash/queue_get.hpp"
 
-
 // Two processes in the middle of put() and get() at one queue, one of which dies.
 
 namespace multifork::test::crash::queue_pairs_scenarios {
@@ -13,8 +12,8 @@ using Order = Pair::Order;
 template <class Kind>
 Pair pair_of(const SharedQueue<Kind>& world, const char* name, Order order, std::uint64_t items) {
     Pair pair;
-    pair.name = std::string(name) + (order == Order::a_first ? ", A first, " : ", B first, ") +
-                Kind::what;
+    pair.name =
+        std::string(name) + (order == Order::a_first ? ", A first, " : ", B first, ") + Kind::what;
     pair.order = order;
     pair.set_up = [world, items] { world->fresh(items); };
     pair.prepare_a = [world] { world->warm_up(); };

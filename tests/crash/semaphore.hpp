@@ -155,7 +155,8 @@ inline Scenario going_to_sleep() {
 inline Pair acquire_and_acquire(Pair::Order order) {
     const auto world = std::make_shared<World>();
     Pair pair;
-    pair.name = order == Pair::Order::a_first ? "acquire/acquire, A first" : "acquire/acquire, B first";
+    pair.name =
+        order == Pair::Order::a_first ? "acquire/acquire, A first" : "acquire/acquire, B first";
     pair.order = order;
     pair.set_up = [world] { world->semaphore.emplace(1); };
     pair.prepare_a = [world] { static_cast<void>(world->semaphore->value()); };

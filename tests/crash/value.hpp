@@ -50,9 +50,7 @@ Scenario updating(const std::shared_ptr<World<T>>& world, const std::string& nam
     Scenario scenario;
     scenario.name = name + " of " + std::to_string(sizeof(T)) + " bytes";
     scenario.set_up = [world] { world->value.emplace(); };
-    scenario.prepare = [world] {
-        const std::scoped_lock attached(world->value->get_lock());
-    };
+    scenario.prepare = [world] { const std::scoped_lock attached(world->value->get_lock()); };
     scenario.operation = [world] { update(*world); };
     scenario.at_kill = [world] { number(world->value->value().get()); };
     scenario.check = [world](Round& round) {

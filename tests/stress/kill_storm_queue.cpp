@@ -28,8 +28,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t lines = 3;             // producers, and as many consumers
-constexpr std::uint64_t most = 4'000'000;    // items of one line
+constexpr std::size_t lines = 3;                // producers, and as many consumers
+constexpr std::uint64_t most = 25'000'000;      // items of one line
 constexpr std::uint64_t line_step = 1ull << 32; // item = line * line_step + number
 
 struct Book {
@@ -111,7 +111,8 @@ private:
     void produce(std::size_t line) {
         Book::Producer& mine = book_->producers[line];
         while (!book_->stop) {
-            const std::uint64_t n = mine.begun + 1; // that of a killed predecessor is not used again
+            const std::uint64_t n =
+                mine.begun + 1; // that of a killed predecessor is not used again
             if (n >= most)
                 return;
             mine.begun = n;

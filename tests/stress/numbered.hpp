@@ -18,9 +18,7 @@ struct Plain {
 template <>
 struct Numbered<Plain> {
     static Plain make(std::uint64_t n) { return {n, ~n, n * 3}; }
-    static bool whole(const Plain& p) {
-        return p.inverse == ~p.number && p.times3 == p.number * 3;
-    }
+    static bool whole(const Plain& p) { return p.inverse == ~p.number && p.times3 == p.number * 3; }
     static std::uint64_t number(const Plain& p) { return p.number; }
 };
 

@@ -39,18 +39,29 @@ void check_mutant(const Declared& declared, mutants::Mutant mutant, Density dens
 
 namespace ut = boost::unit_test;
 
-inline constexpr Density fast{.kills = 40, .partner_places = 7};
-inline constexpr Density every_instruction{.kills = 0, .partner_places = 12};
+// A pair costs kills times places.
+inline Density density_of(const Scenario&, bool full) {
+    return {.kills = full ? 0u : 35u};
+}
+inline Density density_of(const Pair&, bool full) {
+    return full ? Density{.kills = 250, .partner_places = 12}
+                : Density{.kills = 16, .partner_places = 4};
+}
+
+template <class Declared>
+void check_in_tier(const Declared& declared, bool full) {
+    check(declared, density_of(declared, full));
+}
 
 } // namespace multifork::test::crash
 
 /// A case `name` of the fast tier, and `name_at_every_instruction` of the full one.
 #define MULTIFORK_CRASH_TEST(name, ...)                                                            \
     BOOST_AUTO_TEST_CASE(name, *multifork::test::crash::ut::label("fast")) {                       \
-        multifork::test::crash::check(__VA_ARGS__, multifork::test::crash::fast);                  \
+        multifork::test::crash::check_in_tier(__VA_ARGS__, false);                                 \
     }                                                                                              \
     BOOST_AUTO_TEST_CASE(name##_at_every_instruction,                                              \
                          *multifork::test::crash::ut::label("full") *                              \
                              multifork::test::crash::ut::timeout(900)) {                           \
-        multifork::test::crash::check(__VA_ARGS__, multifork::test::crash::every_instruction);     \
+        multifork::test::crash::check_in_tier(__VA_ARGS__, true);                                  \
     }

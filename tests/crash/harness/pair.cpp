@@ -56,8 +56,8 @@ struct PairCampaign {
     }
 
     void failed(unsigned long k, unsigned long j, const std::string& what) {
-        std::string text = pair.name + ", k=" + std::to_string(k) + ", j=" + std::to_string(j) +
-                           ": " + what;
+        std::string text =
+            pair.name + ", k=" + std::to_string(k) + ", j=" + std::to_string(j) + ": " + what;
         if (pair.state)
             text += " | " + pair.state();
         report.failures.push_back(text);

@@ -25,7 +25,8 @@ struct Pair {
     Job b;
     std::function<void(PairRound&)> check;
     std::function<std::string()> state = {};
-    /// When A's operation has returned, B must get on although A lives: check comes before the kill.
+    /// When A's operation has returned, B must get on although A lives: check comes before the
+    /// kill.
     bool b_before_the_kill = false;
 };
 

@@ -29,8 +29,8 @@ struct Partner::Slate {
 };
 
 Partner::Partner(Job job) {
-    void* const page = ::mmap(nullptr, sizeof(Slate), PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const page =
+        ::mmap(nullptr, sizeof(Slate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         throw Failure("no page for a partner");
     slate_ = new (page) Slate{};

@@ -25,18 +25,19 @@ class Round;
 /// asleep behind it, and `wake` is what wakes it; the k instructions are counted from there.
 struct Scenario {
     std::string name;
-    Action set_up;                     ///< in the test: fresh objects
-    Action prepare = {};               ///< in the victim, before the marker
-    Action operation;                  ///< in the victim
-    std::vector<Job> early = {};       ///< partners
-    Action wake = {};                  ///< in the test
-    std::vector<Job> behind = {};      ///< partners
-    std::vector<Job> late = {};        ///< partners
-    Action at_kill = {};               ///< in the test, while the victim stands at k
-    std::function<void(Round&)> check; ///< in the test, when the victim is dead
+    Action set_up;                           ///< in the test: fresh objects
+    Action prepare = {};                     ///< in the victim, before the marker
+    Action operation;                        ///< in the victim
+    std::vector<Job> early = {};             ///< partners
+    Action wake = {};                        ///< in the test
+    std::vector<Job> behind = {};            ///< partners
+    std::vector<Job> late = {};              ///< partners
+    Action at_kill = {};                     ///< in the test, while the victim stands at k
+    std::function<void(Round&)> check;       ///< in the test, when the victim is dead
     std::function<std::string()> state = {}; ///< what to print with a failure
     /// When the operation has returned, everybody must get on although the victim lives: its death
-    /// would ring, and so hide a wake-up that it has forgotten. The check then comes before the kill.
+    /// would ring, and so hide a wake-up that it has forgotten. The check then comes before the
+    /// kill.
     bool nothing_owed_at_the_end = false;
 };
 

@@ -1,0 +1,148 @@
+#include "crash/harness/crash_test.hpp"
+#include "crash/harness/partner.hpp"
+#include "support/leftovers.hpp"
+
+#include <multifork/channel/queue.hpp>
+#include <multifork/error.hpp>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+// A process dies while it creates, opens or drops a named object, and another one opens the same
+// name all the while. It sees the whole object or none, and when everybody has gone no file is
+// left.
+
+using namespace multifork;
+using namespace multifork::test;
+using namespace multifork::test::crash;
+
+namespace {
+
+using Numbers = Queue<std::uint64_t>;
+constexpr std::size_t capacity = 4;
+
+struct World {
+    std::string name = unique_name("crash");
+    std::unique_ptr<Partner> opener;
+    std::atomic<bool>* stop = nullptr; // shared with the opener
+
+    World() {
+        void* const page =
+            ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        require(page != MAP_FAILED, "no page");
+        stop = new (page) std::atomic<bool>(false);
+    }
+    ~World() { ::munmap(static_cast<void*>(stop), 4096); }
+
+    [[nodiscard]] bool file_exists() const {
+        return ::access(("/dev/shm/multifork." + name).c_str(), F_OK) == 0;
+    }
+};
+using Shared = std::shared_ptr<World>;
+
+/// Opens until it is stopped. Anything but a whole object or NotFound leaves it as an exception.
+std::uint64_t keep_opening(World& world) {
+    std::uint64_t found = 0;
+    while (!*world.stop) {
+        try {
+            const Numbers queue = Numbers::open(world.name, capacity);
+            require(queue.size() <= 1, "the opened queue has items that nobody put");
+            ++found;
+        } catch (const NotFound&) {
+        }
+    }
+    return found;
+}
+
+Scenario naming(const Shared& world, const char* name, bool with_opener) {
+    Scenario scenario;
+    scenario.name = name;
+    scenario.set_up = [world, with_opener] {
+        *world->stop = false;
+        world->opener.reset();
+        if (with_opener) {
+            world->opener = std::make_unique<Partner>([world] { return keep_opening(*world); });
+            world->opener->set_out();
+        }
+    };
+    scenario.check = [world](Round&) {
+        *world->stop = true;
+        if (world->opener) {
+            require(world->opener->await_done(), "the opener hangs");
+            static_cast<void>(world->opener->result()); // throws what it met
+        }
+        static_cast<void>(arena::remove_stale());
+        require(!world->file_exists(), "a file is left in /dev/shm");
+        // The name can be used again, and the object works.
+        Numbers queue = Numbers::create(world->name, capacity);
+        queue.put(5);
+        require(queue.get() == 5, "a new object of the same name does not work");
+    };
+    return scenario;
+}
+
+Scenario create_use_drop(bool with_opener) {
+    const auto world = std::make_shared<World>();
+    Scenario scenario = naming(
+        world, with_opener ? "create, put, drop; another opens" : "create, put, drop", with_opener);
+    scenario.operation = [world] {
+        Numbers queue = Numbers::open_or_create(world->name, capacity);
+        static_cast<void>(queue.try_put(1));
+    };
+    return scenario;
+}
+
+/// The test has it open: it must stay, and work, whatever becomes of the other.
+Scenario open_use_drop() {
+    const auto world = std::make_shared<World>();
+    const auto held = std::make_shared<std::optional<Numbers>>();
+    Scenario scenario = naming(world, "open, put, get, drop; the test holds it", false);
+    scenario.set_up = [world, held] { held->emplace(Numbers::create(world->name, capacity)); };
+    scenario.operation = [world] {
+        Numbers queue = Numbers::open(world->name, capacity);
+        queue.put(1);
+        static_cast<void>(queue.get());
+    };
+    scenario.check = [world, held, then = scenario.check](Round& round) {
+        require(world->file_exists(), "the file of an object in use is gone");
+        Numbers& queue = **held;
+        const auto limit = std::chrono::nanoseconds(hang_limit_ns());
+        require(queue.size() <= 1, "items that nobody put");
+        require(queue.try_put_for(2, limit), "put() hangs behind the dead");
+        auto got = queue.try_get_for(limit);
+        if (got == std::uint64_t{1})
+            got = queue.try_get_for(limit);
+        require(got == std::uint64_t{2}, "the queue is damaged");
+        held->reset();
+        then(round);
+    };
+    return scenario;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(named)
+
+BOOST_AUTO_TEST_CASE(nobody_sees_half_an_object, *ut::label("fast")) {
+    check(create_use_drop(true), {.kills = 30});
+}
+BOOST_AUTO_TEST_CASE(a_dead_creator_leaves_no_file, *ut::label("fast")) {
+    check(create_use_drop(false), {.kills = 30});
+}
+BOOST_AUTO_TEST_CASE(a_dead_opener_disturbs_nobody, *ut::label("fast")) {
+    check(open_use_drop(), {.kills = 30});
+}
+BOOST_AUTO_TEST_CASE(nobody_sees_half_an_object_densely, *ut::label("full") * ut::timeout(900)) {
+    check(create_use_drop(true), {.kills = 600});
+}
+BOOST_AUTO_TEST_CASE(a_dead_creator_leaves_no_file_densely, *ut::label("full") * ut::timeout(900)) {
+    check(create_use_drop(false), {.kills = 600});
+}
+BOOST_AUTO_TEST_CASE(a_dead_opener_disturbs_nobody_densely, *ut::label("full") * ut::timeout(900)) {
+    check(open_use_drop(), {.kills = 600});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
