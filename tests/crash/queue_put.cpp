@@ -13,6 +13,8 @@ MULTIFORK_CRASH_TEST(a_sleeping_consumer_gets_what_a_dead_producer_put,
                      put_with_consumers_asleep<Plain>())
 MULTIFORK_CRASH_TEST(a_sleeping_consumer_gets_the_large_message_of_a_dead_producer,
                      put_with_consumers_asleep<Long>())
+MULTIFORK_CRASH_TEST(a_stranger_who_hears_of_a_death_tells_the_consumer,
+                     put_with_a_stranger_asleep<Plain>())
 MULTIFORK_CRASH_TEST(a_dead_woken_producer_hands_its_wake_up_on, put_woken<Plain>())
 MULTIFORK_CRASH_TEST(a_dead_woken_producer_of_large_messages_hands_its_wake_up_on,
                      put_woken<Long>())

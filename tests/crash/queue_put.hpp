@@ -65,6 +65,27 @@ Scenario put_with_consumers_asleep() {
     return scenario;
 }
 
+/// The bell wakes whoever sleeps first, here somebody whom the queue does not concern: who hears it
+/// tells the others.
+template <class Kind>
+Scenario put_with_a_stranger_asleep() {
+    const auto world = std::make_shared<QueueWorld<Kind>>();
+    Scenario scenario = putting<Kind>(world, "put, a stranger and a consumer asleep", 0);
+    scenario.early = {world->stranger(), world->consumer()};
+    scenario.check = [world](Round& round) {
+        require(await([&] { return world->queue->empty(); }),
+                "an item is in the queue, and only a stranger was woken");
+        world->put_extra();
+        world->release_stranger();
+        static_cast<void>(round.result_of(0, "the stranger sleeps on"));
+        Numbers got{round.result_of(1, "a consumer sleeps on beside items")};
+        for (const std::uint64_t n : world->drain())
+            got.push_back(n);
+        account<Kind>(world, round, got);
+    };
+    return scenario;
+}
+
 /// The queue is full; the victim sleeps first in line, is woken for the room that there is, and
 /// dies.
 template <class Kind>

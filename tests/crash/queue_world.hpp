@@ -113,6 +113,12 @@ public:
         };
     }
 
+    /// Sleeps at another queue until it is released.
+    Job stranger() {
+        return [this] { return checked(get_from(*spare_)); };
+    }
+    void release_stranger() { spare_->put(Kind::make(1)); }
+
     /// Takes what is in the queue.
     Numbers drain() {
         Numbers got;

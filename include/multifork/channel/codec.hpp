@@ -95,7 +95,16 @@ void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& value) {
 template <class T>
     requires std::is_arithmetic_v<T>
 void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& value) {
-    reader.loadBinary(&value, sizeof value);
+    if constexpr (std::is_same_v<T, bool>) {
+        // To have any other byte in a bool is undefined behaviour.
+        unsigned char byte = 0;
+        reader.loadBinary(&byte, 1);
+        if (byte > 1)
+            throw CorruptSharedMemory("a message has a truth value that is neither true nor false");
+        value = byte != 0;
+    } else {
+        reader.loadBinary(&value, sizeof value);
+    }
 }
 
 template <class T>
