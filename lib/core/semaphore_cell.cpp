@@ -26,6 +26,16 @@ void compiler_barrier() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+// What lies in shared memory may be garbage; a sum of what these give never overflows.
+std::int64_t sane(const std::atomic<std::int64_t>& number) noexcept {
+    constexpr std::int64_t most = std::int64_t{1} << 61;
+    return std::clamp(number.load(relaxed), -most, most);
+}
+std::int64_t held_by(const Entry& entry) noexcept {
+    return static_cast<std::int64_t>(
+        std::min(entry.count.load(relaxed), static_cast<std::uint64_t>(max_permits)));
+}
+
 class Ledger {
 public:
     Ledger(SemaphoreCell& cell, Domain& domain) noexcept : cell_(cell), domain_(domain) {}
@@ -57,10 +67,10 @@ public:
     }
 
     void recompute() const noexcept {
-        std::int64_t free = cell_.total.load(relaxed);
+        std::int64_t free = sane(cell_.total);
         for (const Entry& entry : *this)
             if (entry.name.load(relaxed) != nobody)
-                free -= static_cast<std::int64_t>(entry.count.load(relaxed));
+                free -= held_by(entry);
         cell_.value.store(free, relaxed);
     }
 
@@ -76,7 +86,7 @@ public:
         if (entry == nullptr)
             entry = fresh();
         if (entry == nullptr) {
-            cell_.total.store(cell_.total.load(relaxed) - 1, relaxed);
+            cell_.total.store(sane(cell_.total) - 1, relaxed);
             return;
         }
         entry->count.store(1, relaxed);
@@ -86,7 +96,7 @@ public:
 
     /// COMMITs up to `permits` less to the entry. \return how many
     static std::int64_t take_from(Entry& entry, std::int64_t permits) noexcept {
-        const auto count = static_cast<std::int64_t>(entry.count.load(relaxed));
+        const auto count = held_by(entry);
         if (count > permits)
             entry.count.store(static_cast<std::uint64_t>(count - permits), relaxed);
         else
@@ -96,8 +106,8 @@ public:
 
     /// An orderly end: what the entry holds leaves the semaphore for good.
     void settle(Entry& entry) const noexcept {
-        const auto held = static_cast<std::int64_t>(entry.count.load(relaxed));
-        cell_.total.store(cell_.total.load(relaxed) - held, relaxed); // COMMIT
+        const auto held = held_by(entry);
+        cell_.total.store(sane(cell_.total) - held, relaxed); // COMMIT
         compiler_barrier();
         entry.name.store(nobody, relaxed);
     }
@@ -161,11 +171,11 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
                 wake_sleeper(cell); // the wake-up that this thread cannot use
             return false;
         }
-        if (cell.value.load(relaxed) > 0 || (ledger.drop_dead() && cell.value.load(relaxed) > 0)) {
+        if (sane(cell.value) > 0 || (ledger.drop_dead() && sane(cell.value) > 0)) {
             count_holding(domain, me, +1);
             ledger.add(me);
             compiler_barrier();
-            const std::int64_t left = cell.value.load(relaxed) - 1;
+            const std::int64_t left = sane(cell.value) - 1;
             cell.value.store(left, relaxed);
             unlock(cell.lock);
             // There may be several permits for one wake-up: a release of many, or a death that gave
@@ -211,7 +221,7 @@ bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits
     Entry* own = ledger.find(me);
     if (own == nullptr)
         ledger.drop_dead(); // what the dead held has come back: it is not for this release to give
-    if (permits > max_permits - cell.value.load(relaxed)) {
+    if (permits > max_permits - sane(cell.value)) {
         unlock(cell.lock);
         return false;
     }
@@ -228,9 +238,9 @@ bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits
             left -= Ledger::take_from(entry, left);
     compiler_barrier();
     if (left > 0)
-        cell.total.store(cell.total.load(relaxed) + left, relaxed); // COMMIT
+        cell.total.store(sane(cell.total) + left, relaxed); // COMMIT
     compiler_barrier();
-    cell.value.store(cell.value.load(relaxed) + permits, relaxed);
+    cell.value.store(sane(cell.value) + permits, relaxed);
     unlock(cell.lock);
     wake_sleeper(cell); // who, with permits left, wakes the next
     return true;
@@ -256,7 +266,7 @@ std::int64_t semaphore_value(SemaphoreCell& cell, Domain& domain) {
         return 0;
     const Ledger ledger(cell, domain);
     ledger.drop_dead();
-    const std::int64_t free = cell.value.load(relaxed);
+    const std::int64_t free = sane(cell.value);
     unlock(cell.lock);
     if (free > 0)
         wake_sleeper(cell); // a death may have given permits back
