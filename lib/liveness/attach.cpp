@@ -75,7 +75,7 @@ void prepare_thread() {
     if (head == nullptr)
         throw Error(std::errc::not_supported,
                     "this C library keeps its robust futex list in a form that is not known here; "
-                    "multifork runs with glibc or musl on 64-bit Linux");
+                    "multifork runs with glibc on 64-bit Linux");
     head->op_pending = nullptr; // a forked child inherits what its parent was about to do
     if (this_thread.seats == no_seats.data()) {
         void* page = ::mmap(nullptr, seats_bytes, PROT_READ | PROT_WRITE,
