@@ -90,8 +90,7 @@ void check_header(const SegmentHeader& header, std::size_t file_bytes, std::stri
     if (header.bytes != file_bytes || !slots_fit ||
         header.heap_begin != heap_offset(header.thread_slots, header.process_slots) ||
         header.root < header.heap_begin + sizeof(BlockHeader) || header.root >= file_bytes ||
-        header.root % block_unit != 0 ||
-        header.root_bytes > file_bytes - header.root)
+        header.root % block_unit != 0 || header.root_bytes > file_bytes - header.root)
         refuse(fmt::format(
             "it is {} bytes long and does not fit what its header says ({} bytes): it was "
             "cut or overwritten",
