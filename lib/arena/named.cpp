@@ -3,6 +3,7 @@
 #include "arena/object_hold.hpp"
 #include "arena/space_impl.hpp"
 #include "memory/segment_file.hpp"
+#include "platform/immortal.hpp"
 
 #include <multifork/error.hpp>
 
@@ -29,9 +30,10 @@ struct OpenSegments {
     std::vector<std::weak_ptr<NamedSpace>> open;
 };
 
-OpenSegments& segments() {
-    static OpenSegments* const all = new OpenSegments; // used by static destructors of any order
-    return *all;
+constinit platform::Immortal<OpenSegments> all_segments;
+
+OpenSegments& segments() noexcept {
+    return *all_segments;
 }
 
 std::size_t segment_bytes(const Identity& identity) {

@@ -14,6 +14,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
@@ -29,7 +30,8 @@ constexpr std::size_t default_bytes = 64ull << 30;
 constexpr std::size_t least_bytes = 8ull << 20;
 constexpr std::size_t most_bytes = 256ull << 30; // owner words have 32 bits for a block's number
 
-std::atomic<Space*> the_tree{nullptr};
+constinit std::atomic<Space*> the_tree{nullptr};
+constinit std::mutex making; // of the_tree; held over a fork
 thread_local ProcessId born;
 thread_local bool reserved = false; // born was made by reserve_child() for the fork to come
 
@@ -81,9 +83,11 @@ std::unique_ptr<Space::Impl> make_arena() {
 // ---------------------------------------------------------------------------------------------
 
 extern "C" void before_fork() {
-    if (!reserved) {
+    making.lock();
+    Space* const tree = the_tree.load();
+    if (tree != nullptr && !reserved) {
         try {
-            born = the_tree.load()->impl().heap.begin_process(platform::process_id(), 0);
+            born = tree->impl().heap.begin_process(platform::process_id(), 0);
         } catch (...) {
             born =
                 {}; // the table is full: the child makes its record itself, at its first operation
@@ -97,12 +101,22 @@ extern "C" void before_fork() {
 extern "C" void after_fork_in_parent() {
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
+    making.unlock();
 }
 
 extern "C" void after_fork_in_child() {
     liveness::after_fork_in_child();
     unlock_named_after_fork();
-    the_tree.load()->impl().become(std::exchange(born, {}));
+    making.unlock();
+    if (Space* const tree = the_tree.load(); tree != nullptr)
+        tree->impl().become(std::exchange(born, {}));
+}
+
+// When the program is loaded: handlers that were registered at the first use could miss a fork by
+// another thread at that moment. Before those of the process floor (201), so that at a fork those
+// run first.
+[[gnu::constructor(200)]] void watch_forks() {
+    ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 Space* make_tree_space() {
@@ -116,7 +130,6 @@ Space* make_tree_space() {
     impl->set_process_name("MainProcess");
     auto* made = new Space(std::move(impl)); // never deleted: objects outlive static destructors
     the_tree = made;
-    ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     // The main thread's keys are not run at exit(); leaving keeps the permits of an orderly end
     // taken. Objects made before this line's static die later and attach once more, which does no
     // harm.
@@ -130,8 +143,12 @@ Space* make_tree_space() {
 } // namespace
 
 Space& tree_space() {
-    static Space* const tree = make_tree_space();
-    return *tree;
+    // acquire: pairs with the store in make_tree_space()
+    if (Space* const made = the_tree.load(std::memory_order_acquire); made != nullptr) [[likely]]
+        return *made;
+    const std::scoped_lock hold(making);
+    Space* const made = the_tree.load();
+    return made != nullptr ? *made : *make_tree_space();
 }
 
 Space* tree_space_if_any() noexcept {

@@ -155,9 +155,12 @@ void ring_close(RingHeader& ring, liveness::Domain& domain) {
         poison(ring.producers);
     else
         unlock(ring.producers);
-    for (auto* flag : {&ring.not_empty, &ring.not_full})
-        if (flag->exchange(0) != 0)
-            platform::futex_wake(*flag, platform::wake_everybody);
+    // Without a look at the flags: one is clear as long as a sleeper has been woken by a put and
+    // has not run yet, and that one, having taken the last item, would wake nobody behind it.
+    for (auto* flag : {&ring.not_empty, &ring.not_full}) {
+        flag->store(0);
+        platform::futex_wake(*flag, platform::wake_everybody);
+    }
 }
 
 bool ring_is_closed(const RingHeader& ring) noexcept {

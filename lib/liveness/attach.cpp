@@ -1,5 +1,6 @@
 #include "liveness/registry.hpp"
 #include "platform/futex.hpp"
+#include "platform/immortal.hpp"
 #include "platform/robust_list.hpp"
 #include "platform/system.hpp"
 
@@ -38,10 +39,10 @@ struct Domains {
     std::atomic<std::uint32_t> closing{0};       // domains that wait for their threads to leave
 };
 
-Domains& domains() {
-    static Domains* const all =
-        new Domains; // never destroyed: threads leave after static destructors
-    return *all;
+constinit platform::Immortal<Domains> all_domains; // threads leave after static destructors
+
+Domains& domains() noexcept {
+    return *all_domains;
 }
 
 extern "C" void leave_at_thread_exit(void*) {
@@ -51,14 +52,22 @@ extern "C" void leave_at_thread_exit(void*) {
 void detach_at_thread_exit() {
     // A pthread key and not a thread_local destructor: keys run after those, when the thread's own
     // objects no longer lock anything, and run again if the thread attached once more meanwhile.
-    static const pthread_key_t key = [] {
+    constexpr std::uint64_t none = ~std::uint64_t{0};
+    static constinit std::atomic<std::uint64_t> the_key{none};
+    std::uint64_t key = the_key.load();
+    if (key == none) {
+        // Several threads may make one; the first one counts. No lock, because a fork could keep
+        // it.
         pthread_key_t made{};
         if (::pthread_key_create(&made, leave_at_thread_exit) != 0)
             throw Error(std::errc::resource_unavailable_try_again,
                         "no pthread key left: close some libraries that use thread-local data");
-        return made;
-    }();
-    ::pthread_setspecific(key, this_thread.seats);
+        if (the_key.compare_exchange_strong(key, made))
+            key = made;
+        else
+            ::pthread_key_delete(made);
+    }
+    ::pthread_setspecific(static_cast<pthread_key_t>(key), this_thread.seats);
 }
 
 platform::RobustHead& head_of_this_thread() {

@@ -8,16 +8,23 @@
 
 namespace multifork::liveness {
 
+namespace {
+
+constinit Tuning the_tuning;
+
+// When the program is loaded, not at the first wait: a fork in the middle would leave the child
+// waiting for it.
+[[gnu::constructor]] void adjust_tuning() noexcept {
+    if (const char* off = std::getenv("MULTIFORK_NO_WAITV"); off != nullptr && *off == '1')
+        the_tuning.use_waitv = false;
+    if (std::thread::hardware_concurrency() == 1)
+        the_tuning.spins = 0;
+}
+
+} // namespace
+
 Tuning& tuning() noexcept {
-    static Tuning& the_one = []() -> Tuning& {
-        static Tuning made;
-        if (const char* off = std::getenv("MULTIFORK_NO_WAITV"); off != nullptr && *off == '1')
-            made.use_waitv = false;
-        if (std::thread::hardware_concurrency() == 1)
-            made.spins = 0;
-        return made;
-    }();
-    return the_one;
+    return the_tuning;
 }
 
 Sleep::Sleep(Domain& domain) noexcept

@@ -2,6 +2,7 @@
 
 #include "arena/named.hpp"
 #include "arena/space_impl.hpp"
+#include "platform/immortal.hpp"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -25,9 +26,10 @@ struct Children {
     std::vector<std::weak_ptr<Child>> all;
 };
 
-Children& children() {
-    static Children* const the_one = new Children;
-    return *the_one;
+constinit platform::Immortal<Children> all_children;
+
+Children& children() noexcept {
+    return *all_children;
 }
 
 int code_of(int status) {
@@ -143,13 +145,19 @@ void remember_child(const std::shared_ptr<Child>& child) {
 }
 
 void forget_children() noexcept {
-    // Threads of the parent may have held any of these at the fork. Siblings can still be asked
-    // their names.
-    new (&children().mutex) std::mutex;
+    // Threads of the parent may have held a sibling's mutex at the fork; it can still be asked its
+    // name.
     for (const auto& weak : children().all)
         if (const auto child = weak.lock())
             new (&child->mutex) std::mutex;
     children().all.clear();
+}
+
+void lock_children_for_fork() {
+    children().mutex.lock();
+}
+void unlock_children_after_fork() noexcept {
+    children().mutex.unlock();
 }
 
 } // namespace detail

@@ -51,5 +51,7 @@ struct Child {
 void remember_child(const std::shared_ptr<Child>& child);
 /// In a child: the siblings are not its children.
 void forget_children() noexcept;
+void lock_children_for_fork();
+void unlock_children_after_fork() noexcept;
 
 } // namespace multifork::detail

@@ -1,10 +1,10 @@
 #include "process/lifeline.hpp"
 
+#include "platform/immortal.hpp"
 #include "platform/system.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,18 +22,21 @@ struct Lifeline {
     int parents_read_end = -1; // in a child: what it was forked with
 };
 
-Lifeline& lifeline() {
-    static Lifeline* const the_one = new Lifeline;
-    return *the_one;
+constinit platform::Immortal<Lifeline> the_lifeline;
+
+Lifeline& lifeline() noexcept {
+    return *the_lifeline;
 }
 
-extern "C" void lifeline_before_fork() {
+} // namespace
+
+void lock_lifeline_for_fork() {
     lifeline().mutex.lock();
 }
-extern "C" void lifeline_in_parent() {
+void unlock_lifeline_after_fork() noexcept {
     lifeline().mutex.unlock();
 }
-extern "C" void lifeline_in_child() {
+void cut_lifeline_in_child() noexcept {
     Lifeline& line = lifeline();
     if (line.write_end >= 0)
         ::close(line.write_end);
@@ -44,13 +47,7 @@ extern "C" void lifeline_in_child() {
     line.mutex.unlock();
 }
 
-} // namespace
-
 void prepare_lifeline() {
-    // Before there is a pipe: a child that is forked meanwhile must not keep the write end.
-    static const int registered =
-        ::pthread_atfork(lifeline_before_fork, lifeline_in_parent, lifeline_in_child);
-    static_cast<void>(registered);
     Lifeline& line = lifeline();
     const std::scoped_lock hold(line.mutex);
     if (line.write_end >= 0)

@@ -17,4 +17,10 @@ void prepare_lifeline();
 /// parent is gone already.
 void hold_on_to_parent() noexcept;
 
+/// Around every fork, also one that is not ours: a child that kept the write end would keep its
+/// parent's daemons alive.
+void lock_lifeline_for_fork();
+void unlock_lifeline_after_fork() noexcept;
+void cut_lifeline_in_child() noexcept;
+
 } // namespace multifork::detail

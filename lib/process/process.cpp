@@ -204,7 +204,6 @@ void Process::be_the_child() {
     // below.
     const int code = run_reporting([&] {
         detail::Self& self = detail::self();
-        new (&self.mutex) std::mutex; // a thread of the parent may have held it at the fork
         self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
         self.identity = child.identity;
         self.children_named = 0;

@@ -21,7 +21,7 @@ struct Self {
     bool daemon = false;
 };
 
-[[nodiscard]] Self& self();
+[[nodiscard]] Self& self() noexcept;
 
 /// The next child's number, its identity, and the name that follows from it.
 struct NewName {

@@ -7,24 +7,6 @@
 #include <utility>
 
 namespace multifork {
-namespace detail {
-
-Self& self() {
-    static Self* const the_one = new Self; // static destructors may still ask for a name
-    return *the_one;
-}
-
-NewName next_child_name() {
-    Self& me = self();
-    const std::scoped_lock hold(me.mutex);
-    NewName made{me.identity, {}};
-    made.identity.push_back(++me.children_named);
-    made.name = fmt::format("Process-{}", fmt::join(made.identity, ":"));
-    return made;
-}
-
-} // namespace detail
-
 namespace this_process {
 
 int pid() noexcept {

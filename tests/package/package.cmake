@@ -13,6 +13,7 @@ set(here "${CMAKE_CURRENT_LIST_DIR}")
 multifork_package_test(layers LABELS fast COMMAND "${here}/../layers")
 multifork_package_test(layers_are_watched LABELS fast COMMAND "${here}/../layers" --self-check)
 multifork_package_test(listed LABELS fast COMMAND "${here}/listed")
+multifork_package_test(no_guards LABELS fast COMMAND "${here}/no_guards" "$<TARGET_FILE:multifork>")
 
 # The guards around every test case: the program fails, the guard says why.
 add_executable(test-guards package/guards.cpp)

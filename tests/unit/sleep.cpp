@@ -1,4 +1,7 @@
+#include <multifork/arena/object.hpp>
+#include <multifork/arena/space.hpp>
 #include <multifork/channel/queue.hpp>
+#include <multifork/core/ring.hpp>
 #include <multifork/liveness/tuning.hpp>
 #include <multifork/sync/lock.hpp>
 #include <multifork/sync/semaphore.hpp>
@@ -13,6 +16,8 @@
 #include <chrono>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
@@ -192,6 +197,47 @@ BOOST_DATA_TEST_CASE(a_short_tick_changes_nothing, both_ways, use_waitv) {
     BOOST_TEST(queue.get() == 7);
     producer.join();
     BOOST_TEST(!queue.try_get_for(10ms).has_value());
+}
+
+// A put wakes one sleeper and clears the flag for all. Until that one runs, the flag says that
+// nobody sleeps.
+BOOST_DATA_TEST_CASE(closing_a_ring_wakes_sleepers_behind_one_that_was_woken, both_ways,
+                     use_waitv) {
+    namespace core = mp::core;
+    const Tuned tuned(use_waitv);
+    mp::liveness::tuning().fallback_tick_ns = 3'600'000'000'000;
+    const core::RingShape shape{1, 8};
+    const auto bytes =
+        mp::arena::Object::make(shape.bytes(), mp::arena::Kind::ring, [](std::byte*) {});
+    auto& ring = *reinterpret_cast<core::RingHeader*>(bytes.data());
+    auto& domain = bytes.space().domain();
+    const auto put = [&](auto deadline) {
+        return core::ring_put(ring, shape, domain, deadline, [](std::byte*) {});
+    };
+    const auto get = [&](auto deadline) {
+        return core::ring_get(
+            ring, shape, domain, deadline, [](const std::byte*) {}, [](std::byte*) {});
+    };
+    const auto never = mp::platform::Deadline::never();
+
+    for (const bool getting : {true, false}) {
+        if (!getting)
+            BOOST_TEST_REQUIRE((put(never) == core::RingResult::done)); // and is full
+        std::atomic<pid_t> sleeper{0};
+        core::RingResult result{};
+        std::thread thread([&] {
+            sleeper = gettid();
+            result = getting ? get(never) : put(never);
+        });
+        support::wait_until([&] { return sleeper != 0; });
+        support::wait_until_asleep(sleeper);
+        (getting ? ring.not_empty : ring.not_full) = 0; // as after a put that woke another
+        core::ring_close(ring, domain);
+        thread.join();
+        BOOST_TEST((result == core::RingResult::closed));
+        ring.tail = ring.tail & ~core::ring_closed_bit; // open once more
+    }
+    mp::liveness::tuning().fallback_tick_ns = mp::liveness::Tuning{}.fallback_tick_ns.load();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,59 @@
+#include "process/self.hpp"
+
+#include "platform/immortal.hpp"
+#include "process/child.hpp"
+#include "process/lifeline.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+// What this process knows about itself, and this floor's locks over a fork, whoever forks: the
+// child finds them free, and what they protect whole, although the threads that used them are not
+// there. (The lower floors do the same in arena/tree_space.cpp.)
+
+namespace multifork::detail {
+namespace {
+
+constinit platform::Immortal<Self> the_self;
+
+extern "C" void before_fork_of_process() {
+    lock_children_for_fork();
+    self().mutex.lock();
+    lock_lifeline_for_fork();
+}
+
+extern "C" void after_fork_in_parent_process() {
+    unlock_lifeline_after_fork();
+    self().mutex.unlock();
+    unlock_children_after_fork();
+}
+
+extern "C" void after_fork_in_child_process() {
+    cut_lifeline_in_child();
+    self().mutex.unlock();
+    unlock_children_after_fork();
+}
+
+// After the arena's (200): the handlers registered last are the first to run before a fork, and
+// whoever holds one of these mutexes may want the arena's.
+[[gnu::constructor(201)]] void watch_forks() {
+    ::pthread_atfork(before_fork_of_process, after_fork_in_parent_process,
+                     after_fork_in_child_process);
+}
+
+} // namespace
+
+Self& self() noexcept {
+    return *the_self;
+}
+
+NewName next_child_name() {
+    Self& me = self();
+    const std::scoped_lock hold(me.mutex);
+    NewName made{me.identity, {}};
+    made.identity.push_back(++me.children_named);
+    made.name = fmt::format("Process-{}", fmt::join(made.identity, ":"));
+    return made;
+}
+
+} // namespace multifork::detail
