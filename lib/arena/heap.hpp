@@ -4,10 +4,22 @@
 
 #include <multifork/liveness/domain.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace multifork::arena {
+
+inline constexpr std::uint64_t page_bytes = 4096;
+
+[[nodiscard]] constexpr std::uint64_t page_up(std::uint64_t n) noexcept {
+    return (n + page_bytes - 1) / page_bytes * page_bytes;
+}
+
+/// What a death leaves behind is a prefix of the compiled program: on both sides of a COMMIT.
+inline void compiler_barrier() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
 /// The allocator over one segment's blocks (layout.hpp): first what is shared, then who may do
 /// what.
@@ -76,6 +88,10 @@ private:
     [[nodiscard]] std::uint64_t take_free(SizeClass wanted) noexcept;
     [[nodiscard]] std::uint64_t carve(SizeClass wanted);
     [[nodiscard]] std::uint64_t take_larger(SizeClass wanted) noexcept;
+    [[nodiscard]] std::uint64_t take_any(SizeClass wanted) noexcept;
+    void give_back_rest(std::uint64_t at, SizeClass wanted) noexcept;
+    void join_free() noexcept;
+    void divide_free(std::uint64_t from, std::uint64_t end) noexcept;
     void reserve(std::uint64_t end);
     [[nodiscard]] const char* how_to_get_more() const noexcept;
     void put_free(std::uint64_t offset) noexcept;
@@ -86,8 +102,15 @@ private:
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
+    /// Goes through all blocks, from the first to the last.
     template <class Visit>
-    void walk(Visit visit) const noexcept;
+    void walk(Visit visit) const noexcept {
+        for (std::uint64_t at = begin_; plausible(at);) {
+            const std::uint64_t size = block(at).size;
+            visit(at);
+            at += size;
+        }
+    }
 
     [[nodiscard]] bool fd_is_ours() const noexcept;
     [[nodiscard]] int set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept;

@@ -60,9 +60,10 @@ static_assert(sizeof(SegmentHeader) <= 512);
 //   retired (11<<30)         dropped, but a process that was forked while it existed may still use
 //   it root (11<<30 | 1)        the one object of a named segment
 //
-// `size` never changes once `top` has moved past the block; so the blocks can always be walked from
-// the first to the last, whatever died where. The free lists, the list of the retired and the
-// counters are derived: whoever inherits the heap's lock makes them anew by such a walk.
+// `size` is written before `top` moves past the block, and changes only when a run of free blocks
+// is divided anew (Heap::join_free); so the blocks can always be walked from the first to the last,
+// whatever died where. The free lists, the list of the retired and the counters are derived:
+// whoever inherits the heap's lock makes them anew by such a walk.
 
 struct BlockHeader {
     std::uint64_t size;               // of the whole block, a size of size_class()
@@ -100,6 +101,23 @@ struct SizeClass {
     const unsigned shift = units <= 8 ? 0 : static_cast<unsigned>(std::bit_width(units - 1)) - 3;
     const std::uint64_t steps = (units + (1ull << shift) - 1) >> shift;
     return {4 * shift + static_cast<std::size_t>(steps), (steps << shift) * block_unit};
+}
+/// The largest size of a block within `bytes`, such that the rest, if there is one, makes blocks
+/// too. \param bytes  a multiple of block_unit, two of them at least
+[[nodiscard]] constexpr std::uint64_t largest_class_within(std::uint64_t bytes) {
+    if (size_class(bytes).bytes == bytes)
+        return bytes;
+    const std::uint64_t units = bytes / block_unit; // 9 or more: all below are sizes
+    unsigned shift = static_cast<unsigned>(std::bit_width(units)) - 3;
+    std::uint64_t steps = units >> shift; // 4 to 7
+    if (units - (steps << shift) == 1) {  // would be left, and is no size
+        if (steps == 4) {
+            steps = 8;
+            --shift;
+        }
+        --steps;
+    }
+    return (steps << shift) * block_unit;
 }
 static_assert(size_class(1).bytes == 64 && size_class(512).index == 8);
 static_assert(size_class(513).index == 9 && size_class(513).bytes == 640);

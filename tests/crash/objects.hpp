@@ -1,6 +1,7 @@
 #pragma once
 
 #include "crash/queue_world.hpp"
+#include "support/small_space.hpp"
 
 #include <multifork/channel/value.hpp>
 #include <multifork/sync/lock.hpp>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 // A process dies while it makes or drops objects. What it had goes back to the arena, and the
 // arena's heap is in order: nothing leaks, and no block is handed out twice.
@@ -88,6 +90,59 @@ inline Scenario carve_a_block() {
     };
     scenario.operation = [] {
         static_cast<void>(arena::tree_space().allocate(bytes, arena::Kind::bytes));
+    };
+    return scenario;
+}
+
+/// A space that is full of small blocks, most of them free again.
+struct FullWorld {
+    SmallSpace small{4 << 10, 16, 4};
+    std::vector<std::uint64_t> kept;
+
+    FullWorld() {
+        std::vector<std::uint64_t> dropped;
+        try {
+            for (std::size_t i = 0;; ++i)
+                (i % 7 == 6 ? kept : dropped)
+                    .push_back(small.space().allocate(bytes, arena::Kind::bytes));
+        } catch (const OutOfSharedMemory&) {
+        }
+        for (const std::uint64_t block : kept)
+            std::memset(small.space().at(block), 0x5A, bytes);
+        for (const std::uint64_t block : dropped)
+            small.space().free(block);
+    }
+    static constexpr std::size_t bytes = 100;
+};
+
+/// Nothing free is large enough, so that free neighbours are joined.
+inline Scenario join_free_blocks() {
+    const auto world = std::make_shared<std::optional<FullWorld>>();
+    Scenario scenario;
+    scenario.name = "allocate a block of joined ones";
+    scenario.set_up = [world] { world->emplace(); };
+    scenario.prepare = [world] {
+        (*world)->small.space().free((*world)->small.space().allocate(1, arena::Kind::bytes));
+    };
+    scenario.operation = [world] {
+        static_cast<void>((*world)->small.space().allocate(700, arena::Kind::bytes));
+    };
+    scenario.check = [world](Round&) {
+        arena::Space& space = (*world)->small.space();
+        space.sweep();
+        require(space.usage().blocks_used == (*world)->kept.size(), "blocks leak or get lost");
+        std::vector<std::uint64_t> taken;
+        for (std::size_t i = 0; i < 3; ++i) { // larger than any that there were
+            taken.push_back(space.allocate(700, arena::Kind::lock));
+            for (std::size_t b = 0; b < 700; ++b)
+                require(space.at(taken.back())[b] == std::byte{0}, "a new block is not zeroed");
+            std::memset(space.at(taken.back()), 0x33, 700);
+        }
+        for (const std::uint64_t block : (*world)->kept)
+            for (std::size_t b = 0; b < FullWorld::bytes; ++b)
+                require(space.at(block)[b] == std::byte{0x5A}, "a block was handed out twice");
+        for (const std::uint64_t block : taken)
+            space.free(block);
     };
     return scenario;
 }

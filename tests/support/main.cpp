@@ -8,6 +8,7 @@
 #include <boost/test/tree/visitor.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -175,6 +176,9 @@ int main(int argc, char* argv[]) {
         return list_cases(argv[0]);
     }
 
+    // A shell ignores these for what it runs in the background, and children inherit that.
+    for (const int number : {SIGINT, SIGQUIT, SIGPIPE})
+        std::signal(number, SIG_DFL);
     support::start_own_process_group();
     Observer observer;
     ut::framework::register_observer(observer);

@@ -68,6 +68,42 @@ BOOST_AUTO_TEST_CASE(blocks_are_aligned_and_do_not_overlap) {
     BOOST_TEST(small.space().usage().bytes_used == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(small_blocks_that_were_freed_make_room_for_a_large_one) {
+    support::SmallSpace small(1 << 20);
+    std::vector<std::uint64_t> blocks;
+    const auto fill = [&] {
+        try {
+            for (;;)
+                blocks.push_back(small.space().allocate(100, arena::Kind::bytes));
+        } catch (const mp::OutOfSharedMemory&) {
+            BOOST_TEST_REQUIRE(blocks.size() > 1000U);
+        }
+    };
+    fill();
+    for (const std::uint64_t block : blocks) {
+        std::memset(small.space().at(block), 0xEE, 100);
+        small.space().free(block);
+    }
+    const std::uint64_t large = small.space().allocate(800'000, arena::Kind::lock);
+    BOOST_TEST(all_zero(small.space().at(large), 800'000));
+    BOOST_TEST(small.space().usage().blocks_used == 1U);
+    small.space().free(large);
+    // And a block between the free ones stays where it is.
+    blocks.clear();
+    fill();
+    const std::uint64_t stays = blocks[blocks.size() / 2];
+    std::memset(small.space().at(stays), 0x11, 100);
+    for (const std::uint64_t block : blocks)
+        if (block != stays)
+            small.space().free(block);
+    const std::uint64_t half = small.space().allocate(400'000, arena::Kind::bytes);
+    std::memset(small.space().at(half), 0xEE, 400'000);
+    BOOST_TEST(
+        std::count(small.space().at(stays), small.space().at(stays) + 100, std::byte{0x11}) == 100);
+    small.space().free(half);
+    small.space().free(stays);
+}
+
 BOOST_AUTO_TEST_CASE(a_freed_block_is_used_again) {
     support::SmallSpace small(1 << 20);
     const std::uint64_t first = small.space().allocate(1000, arena::Kind::bytes);

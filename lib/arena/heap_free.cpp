@@ -1,0 +1,125 @@
+#include "arena/heap.hpp"
+#include "arena/heap_lock.hpp"
+
+#include <multifork/arena/message_slot.hpp>
+#include <multifork/core/ring.hpp>
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace multifork::arena {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock, if nothing is said
+
+// A message block above this gives its pages back when it is freed; below, keeping them warm is
+// worth more.
+constexpr std::uint64_t release_pages_above = 16ull << 20;
+
+} // namespace
+
+void Heap::put_free(std::uint64_t offset) noexcept {
+    BlockHeader& freed = block(offset);
+    HeapHeader& heap = header();
+    if (freed.size > release_pages_above) {
+        const std::uint64_t from = page_up(offset + sizeof(BlockHeader));
+        const std::uint64_t to = (offset + freed.size) / page_bytes * page_bytes;
+        if (::madvise(base_ + from, to - from, MADV_REMOVE) == 0) {
+            // What the pages did not cover has to be zeroed by hand.
+            std::memset(base_ + offset + sizeof(BlockHeader), 0,
+                        from - offset - sizeof(BlockHeader));
+            std::memset(base_ + to, 0, offset + freed.size - to);
+            freed.pages_released = 1;
+        }
+    }
+    compiler_barrier();
+    freed.owner.store(0, relaxed); // COMMIT
+    compiler_barrier();
+    heap.bytes_used -= freed.size;
+    --heap.blocks_used;
+    std::uint64_t& list = heap.free_heads[size_class(freed.size).index];
+    freed.next = list;
+    list = offset;
+}
+
+void Heap::free_own(std::uint64_t offset) noexcept {
+    Locked hold(*this);
+    if (!plausible(offset))
+        return;
+    if (block(offset).owner.load(relaxed) == liveness::enter(domain_))
+        put_free(offset);
+}
+
+void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
+    auto& ring = *reinterpret_cast<core::RingHeader*>(base_ + ring_block + sizeof(BlockHeader));
+    const std::uint64_t owner = owner_ring(ring_block);
+    const std::uint64_t room =
+        block(ring_block).size - sizeof(BlockHeader) - sizeof(core::RingHeader);
+    for (std::uint64_t at = 0; at + message_slot_bytes <= room; at += message_slot_bytes) {
+        auto& slot = *reinterpret_cast<MessageSlot*>(ring.slots() + at);
+        // The owner word decides: a block that was freed, or freed and used again, is not this
+        // ring's.
+        const std::uint64_t bytes = slot.block.load(relaxed); // behind the block's header
+        if (bytes < sizeof(BlockHeader))
+            continue;
+        const std::uint64_t message = bytes - sizeof(BlockHeader);
+        if (plausible(message) && block(message).owner.load(relaxed) == owner)
+            put_free(message);
+    }
+}
+
+bool Heap::still_reachable(const BlockHeader& dropped) const noexcept {
+    return std::any_of(records(), records() + used_records(), [&](const ProcessRecord& record) {
+        const bool forked_meanwhile =
+            record.fork_epoch > dropped.birth && record.fork_epoch <= dropped.retired_at;
+        const bool ancestor_was =
+            record.last_ancestor > dropped.birth && record.first_ancestor <= dropped.retired_at;
+        return record.serial.load(relaxed) != 0 && (forked_meanwhile || ancestor_was);
+    });
+}
+
+void Heap::retire_or_free(std::uint64_t offset) noexcept {
+    BlockHeader& dropped = block(offset);
+    dropped.retired_at = header().fork_epoch.load(relaxed);
+    if (dropped.retired_at != dropped.birth && still_reachable(dropped)) {
+        compiler_barrier();
+        dropped.owner.store(retired, relaxed); // COMMIT
+        compiler_barrier();
+        dropped.next = header().retired_head;
+        header().retired_head = offset;
+        return;
+    }
+    if (dropped.kind.load(relaxed) == Kind::message_ring)
+        free_messages_of(offset);
+    put_free(offset);
+}
+
+void Heap::free_unreachable() noexcept {
+    std::uint64_t at = header().retired_head;
+    header().retired_head = 0;
+    while (at != 0 && plausible(at) && block(at).owner.load(relaxed) == retired) {
+        const std::uint64_t next = block(at).next;
+        if (still_reachable(block(at))) {
+            block(at).next = header().retired_head;
+            header().retired_head = at;
+        } else {
+            if (block(at).kind.load(relaxed) == Kind::message_ring)
+                free_messages_of(at);
+            put_free(at);
+        }
+        at = next;
+    }
+}
+
+void Heap::drop(std::uint64_t offset, ProcessId process) noexcept {
+    Locked hold(*this);
+    if (!plausible(offset) || block(offset).owner.load(relaxed) != owner_process(process.serial))
+        return;
+    retire_or_free(offset);
+    if (records()[process.record].objects > 0)
+        --records()[process.record].objects;
+}
+
+} // namespace multifork::arena

@@ -1,0 +1,126 @@
+#include "arena/heap.hpp"
+#include "arena/heap_lock.hpp"
+#include "platform/system.hpp"
+
+#include <multifork/core/semaphore_cell.hpp>
+#include <multifork/platform/clock.hpp>
+#include <multifork/platform/mutant.hpp>
+
+#include <algorithm>
+#include <array>
+
+// What the dead have left: lists are made anew, blocks come back, permits are settled.
+
+namespace multifork::arena {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock, if nothing is said
+
+} // namespace
+
+void Heap::rebuild() noexcept {
+    HeapHeader& heap = header();
+    heap.free_heads.fill(0);
+    heap.retired_head = 0;
+    heap.bytes_used = 0;
+    heap.blocks_used = 0;
+    walk([&](std::uint64_t at) {
+        BlockHeader& found = block(at);
+        const std::uint64_t owner = found.owner.load(relaxed);
+        if (owner != 0) {
+            heap.bytes_used += found.size;
+            ++heap.blocks_used;
+        }
+        if (owner != 0 && owner != retired)
+            return;
+        std::uint64_t& list =
+            owner == 0 ? heap.free_heads[size_class(found.size).index] : heap.retired_head;
+        found.next = list;
+        list = at;
+    });
+}
+
+void Heap::sweep() noexcept {
+    Locked hold(*this);
+    sweep_locked();
+}
+
+bool Heap::is_gone(const ProcessRecord& record) const noexcept {
+    // In another pid namespace the numbers mean other processes, or none.
+    if (segment().pid_namespace != platform::pid_namespace())
+        return false;
+    if (const std::uint32_t pid = record.pid.load(); pid != 0)
+        return !platform::process_runs(pid);
+    // A child that has not said its pid yet: while its parent lives, and a while longer, it may.
+    constexpr std::int64_t grace_ns = 10'000'000'000;
+    return !platform::process_runs(record.parent_pid) &&
+           platform::monotonic_ns() - record.born_ns > grace_ns;
+}
+
+void Heap::sweep_locked() noexcept {
+    HeapHeader& heap = header();
+    heap.swept_deaths = domain_.registry().deaths.load(relaxed);
+    if (MULTIFORK_MUTANT(no_sweep))
+        return;
+    for (std::uint32_t i = 0; i < used_records(); ++i)
+        if (records()[i].serial.load(relaxed) != 0 && is_gone(records()[i]))
+            records()[i].serial.store(0);
+    const auto process_is_gone = [&](std::uint64_t owner) {
+        return std::none_of(records(), records() + used_records(),
+                            [&](const ProcessRecord& record) {
+                                const std::uint64_t serial = record.serial.load(relaxed);
+                                return serial != 0 && owner_process(serial) == owner;
+                            });
+    };
+    walk([&](std::uint64_t at) {
+        const std::uint64_t owner = block(at).owner.load(relaxed);
+        const std::uint64_t tag = owner & owner_tag_mask;
+        if (owner == 0)
+            return;
+        // A living thread hands its block to a queue without this lock, and may have died since:
+        // once it is seen to be dead, its word is final, and has to be read again.
+        if (tag == 0 && !liveness::is_alive(domain_, owner) &&
+            block(at).owner.load(std::memory_order_acquire) == owner)
+            put_free(at);
+        else if (tag == process_tag && process_is_gone(owner))
+            retire_or_free(at);
+    });
+    free_unreachable();
+}
+
+void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
+    const auto cell_at = [&](std::uint64_t at) -> core::SemaphoreCell& {
+        return *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
+    };
+    // A few at a time: they are looked for under the heap's lock, and settled without it, because a
+    // semaphore's own lock is taken there. One in which this living thread holds permits belongs to
+    // somebody and stays.
+    std::array<std::uint64_t, 16> found{};
+    std::size_t count = 0;
+    std::uint64_t from = begin_;
+    do {
+        count = 0;
+        {
+            Locked hold(*this);
+            for (; count < found.size() && plausible(from); from += block(from).size) {
+                // acquire: pairs with the release in allocate()
+                if (block(from).kind.load(std::memory_order_acquire) != Kind::semaphore ||
+                    block(from).owner.load(relaxed) == 0)
+                    continue;
+                const std::uint64_t room =
+                    (block(from).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
+                    sizeof(core::SemaphoreCell::Entry);
+                if (cell_at(from).capacity <= room && core::semaphore_knows(cell_at(from), name))
+                    found[count++] = from;
+            }
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            core::semaphore_leave(cell_at(found[i]), domain_, name);
+        // Where the walk stopped a block begins as long as nobody merges; go on from one that
+        // stays.
+        if (count == found.size())
+            from = found.back() + block(found.back()).size;
+    } while (count == found.size());
+}
+
+} // namespace multifork::arena
