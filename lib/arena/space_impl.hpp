@@ -53,13 +53,13 @@ void set_process_name(std::string_view name);
 
 /// Begins the record of the child that this thread will fork next, so that a full table is an error
 /// before there is a child. \throws TooManyThreads
-void reserve_child();
+void reserve_child(std::string_view name);
 
 /// The record that the last fork of this thread made for its child; serial 0: none. Reset by the
 /// call.
 [[nodiscard]] ProcessId take_born() noexcept;
 
-/// The parent tells the pid and name of the child for which the record was made.
-void name_born(ProcessId born, std::uint32_t pid, std::string_view name) noexcept;
+/// The parent tells the pid of the child for which the record was made.
+void born_as(ProcessId born, std::uint32_t pid) noexcept;
 
 } // namespace multifork::arena

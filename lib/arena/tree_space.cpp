@@ -163,9 +163,12 @@ void set_process_name(std::string_view name) {
     tree_space().impl().set_process_name(name);
 }
 
-void reserve_child() {
-    born = tree_space().impl().heap.begin_process(platform::process_id(), 0);
+void reserve_child(std::string_view name) {
+    Heap& heap = tree_space().impl().heap;
+    born = heap.begin_process(platform::process_id(), 0);
     reserved = true;
+    auto& stored = heap.records()[born.record].name; // zeroed
+    std::memcpy(stored.data(), name.data(), std::min(name.size(), stored.size() - 1));
 }
 
 ProcessId take_born() noexcept {
@@ -173,14 +176,10 @@ ProcessId take_born() noexcept {
     return std::exchange(born, {});
 }
 
-void name_born(ProcessId process, std::uint32_t pid, std::string_view name) noexcept {
+void born_as(ProcessId process, std::uint32_t pid) noexcept {
     Heap& heap = tree_space().impl().heap;
-    if (!heap.is_current(process))
-        return;
-    ProcessRecord& record = heap.records()[process.record];
-    const std::size_t length = std::min(name.size(), record.name.size() - 1);
-    std::memcpy(record.name.data(), name.data(), length);
-    record.pid = pid;
+    if (heap.is_current(process))
+        heap.records()[process.record].pid = pid;
 }
 
 } // namespace multifork::arena

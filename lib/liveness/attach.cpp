@@ -183,7 +183,7 @@ void leave(Domain& domain, Seat& seat) noexcept {
         domain.on_leave(domain, seat.me);
     head.op_pending = platform::robust_entry(beacon.node);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    platform::robust_unlink(head, beacon.node);
+    const bool unlinked = platform::robust_unlink(head, beacon.node);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     beacon.node.word.store(0); // free, and to whoever waits for what this thread held: it is gone
     // The thread may take the same slot again, and the word would look as before to a sleeper that
@@ -195,7 +195,9 @@ void leave(Domain& domain, Seat& seat) noexcept {
     head.op_pending = nullptr;
     registry.hint.store(slot_of(seat.me), std::memory_order_relaxed);
     seat = {};
-    domain.release();
+    // Else the thread's list still runs through the segment, which is then never unmapped.
+    if (unlinked)
+        domain.release();
 }
 
 /// Leaves every domain of the calling thread that `wanted` holds for.
@@ -295,6 +297,8 @@ void detach(Domain& domain) noexcept {
 void detach_this_thread() noexcept {
     if (this_thread.seats == no_seats.data())
         return;
+    if (this_thread.seats[page_owner].me != platform::process_id())
+        return; // a fork wiped them, and nothing was attached since
     leave_where([](const Domain&) { return true; });
     Seat* const page = this_thread.seats;
     this_thread = {no_seats.data(), &nowhere};

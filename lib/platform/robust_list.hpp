@@ -52,7 +52,11 @@ struct RobustHead {
 void robust_link(RobustHead& head, RobustNode& node) noexcept;
 
 /// Takes `node` out of the calling thread's list; op_pending must point at the node meanwhile.
-void robust_unlink(RobustHead& head, RobustNode& node) noexcept;
+///
+/// \return false when the node's links, which others can write, do not lead to neighbours that lead
+/// back: somebody has overwritten them. Then nothing was done, and the node must stay mapped for as
+/// long as the thread lives.
+[[nodiscard]] bool robust_unlink(RobustHead& head, RobustNode& node) noexcept;
 
 /// Empties the list of a thread that a raw clone() made: its entries are the parent's.
 inline void robust_reset(RobustHead& head) noexcept {

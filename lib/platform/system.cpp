@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
 
 #include <cerrno>
 #include <csignal>
@@ -64,6 +67,14 @@ int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept {
         if (errno != EINTR)
             return errno;
     }
+}
+
+bool has_one_thread() noexcept {
+#if __has_include(<sys/single_threaded.h>)
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
 }
 
 bool process_runs(std::uint32_t pid) noexcept {

@@ -51,6 +51,9 @@ private:
 /// Retries on EINTR. \return 0 or an errno
 [[nodiscard]] int reserve_pages(int fd, std::size_t offset, std::size_t length) noexcept;
 
+/// Whether the calling process has no other thread. May say false when in doubt.
+[[nodiscard]] bool has_one_thread() noexcept;
+
 /// Whether any thread of the process still runs; a zombie does not.
 [[nodiscard]] bool process_runs(std::uint32_t pid) noexcept;
 

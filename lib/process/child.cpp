@@ -23,6 +23,7 @@ namespace {
 
 struct Children {
     std::mutex mutex;
+    int parent = 0; // whose children they are: a forked process has none, and finds that out here
     std::vector<std::weak_ptr<Child>> all;
 };
 
@@ -30,6 +31,14 @@ constinit platform::Immortal<Children> all_children;
 
 Children& children() noexcept {
     return *all_children;
+}
+
+/// The calling process's own. The mutex is held.
+std::vector<std::weak_ptr<Child>>& own_children() {
+    Children& mine = children();
+    if (std::exchange(mine.parent, ::getpid()) != ::getpid())
+        mine.all.clear();
+    return mine.all;
 }
 
 int code_of(int status) {
@@ -138,19 +147,16 @@ void Child::signal(int number) {
 }
 
 void remember_child(const std::shared_ptr<Child>& child) {
-    Children& mine = children();
-    const std::scoped_lock hold(mine.mutex);
-    std::erase_if(mine.all, [](const auto& weak) { return weak.expired(); });
-    mine.all.push_back(child);
+    const std::scoped_lock hold(children().mutex);
+    auto& mine = own_children();
+    std::erase_if(mine, [](const auto& weak) { return weak.expired(); });
+    mine.push_back(child);
 }
 
-void forget_children() noexcept {
-    // Threads of the parent may have held a sibling's mutex at the fork; it can still be asked its
-    // name.
+void free_siblings() noexcept {
     for (const auto& weak : children().all)
-        if (const auto child = weak.lock())
-            new (&child->mutex) std::mutex;
-    children().all.clear();
+        if (const auto sibling = weak.lock())
+            new (&sibling->mutex) std::mutex;
 }
 
 void lock_children_for_fork() {
@@ -163,10 +169,9 @@ void unlock_children_after_fork() noexcept {
 } // namespace detail
 
 std::vector<ProcessHandle> active_children() {
-    auto& mine = detail::children();
-    const std::scoped_lock hold(mine.mutex);
+    const std::scoped_lock hold(detail::children().mutex);
     std::vector<ProcessHandle> active;
-    std::erase_if(mine.all, [&](const auto& weak) {
+    std::erase_if(detail::own_children(), [&](const auto& weak) {
         const auto child = weak.lock();
         if (!child)
             return true;

@@ -49,8 +49,9 @@ struct Child {
 
 /// The children of this process that were started and not seen to end.
 void remember_child(const std::shared_ptr<Child>& child);
-/// In a child: the siblings are not its children.
-void forget_children() noexcept;
+/// In a child of a process with several threads, any of which may have been using a sibling's
+/// handle: lets the child ask siblings their names.
+void free_siblings() noexcept;
 void lock_children_for_fork();
 void unlock_children_after_fork() noexcept;
 

@@ -20,6 +20,10 @@
 #include <typeinfo>
 #include <utility>
 
+#ifdef __GLIBCXX__
+#include <ext/stdio_sync_filebuf.h>
+#endif
+
 namespace multifork {
 namespace {
 
@@ -28,14 +32,25 @@ using namespace std::chrono_literals;
 // What a child of Process::start() needs at its end; there is one in each such process.
 detail::Board* own_board = nullptr;
 
+/// Whether a stream passes everything to stdio at once, as all do unless sync_with_stdio(false) was
+/// called.
+bool keeps_nothing(const std::ostream& stream) {
+#ifdef __GLIBCXX__
+    const std::streambuf* const buffer = stream.rdbuf();
+    return buffer != nullptr && typeid(*buffer) == typeid(__gnu_cxx::stdio_sync_filebuf<char>);
+#else
+    return stream.rdbuf() == nullptr;
+#endif
+}
+
 void flush_output() noexcept {
-    try {
-        std::cout.flush();
-        std::cerr.flush();
-        std::clog.flush();
-    } catch (...) {
-        // A stream that throws on failure: a closed stdout must not change an exit code.
-    }
+    for (std::ostream* const stream : {&std::cout, &std::cerr, &std::clog})
+        try {
+            if (!keeps_nothing(*stream))
+                stream->flush();
+        } catch (...) {
+            // A stream that throws on failure: a closed stdout must not change an exit code.
+        }
     std::fflush(nullptr);
 }
 
@@ -73,7 +88,8 @@ void report_exception(const char* what) noexcept {
     }
 }
 
-int run_reporting(const std::function<void()>& run) {
+template <class Run>
+int run_reporting(Run run) {
     try {
         run();
         return 0;
@@ -167,15 +183,16 @@ void Process::start() {
     child.board = detail::make_board();
     if (child.daemon)
         detail::prepare_lifeline();
-    arena::reserve_child();
+    arena::reserve_child(child.name);
     flush_output(); // or the child would say once more what the parent has not yet said
 
+    const bool was_alone = platform::has_one_thread();
     const pid_t pid = ::fork();
     if (pid == 0) {
         child.pid = ::getpid();
         child.started = true;
         child.mutex.unlock();
-        be_the_child();
+        be_the_child(was_alone);
     }
     const int error = errno;
     const arena::ProcessId born = arena::take_born();
@@ -189,13 +206,15 @@ void Process::start() {
     child.pid = pid;
     child.started = true;
     child.pidfd = platform::open_pidfd(pid);
-    arena::name_born(born, static_cast<std::uint32_t>(pid), child.name);
+    arena::born_as(born, static_cast<std::uint32_t>(pid));
     child.record = born;
     target_.reset(); // the child has its copy
     detail::remember_child(child_);
 }
 
-void Process::be_the_child() {
+// What the child does here, before its target, touches as few pages as it can: each page that it
+// writes, and each that its parent has not used yet, costs a microsecond or two.
+void Process::be_the_child(bool was_alone) {
     detail::Child& child = *child_;
     own_board = &detail::board_in(child.board);
     ::on_exit(end_of_child, nullptr);
@@ -205,13 +224,13 @@ void Process::be_the_child() {
     const int code = run_reporting([&] {
         detail::Self& self = detail::self();
         self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
-        self.identity = child.identity;
+        self.identity = std::move(child.identity);
         self.children_named = 0;
         self.daemon = child.daemon;
-        detail::forget_children();
+        if (!was_alone)
+            detail::free_siblings();
         if (child.daemon)
             detail::hold_on_to_parent();
-        arena::set_process_name(child.name);
         run();
         target_.reset();
     });

@@ -65,6 +65,17 @@ template <class Archive>
 void serialize(Archive& archive, External& external) {
     archive(external.text);
 }
+/// An aggregate that names the archives themselves.
+struct Signed {
+    int number = 0;
+    std::string text;
+    void save(mp::ByteWriter& writer) const { writer(text, number + 1); }
+    void load(mp::ByteReader& reader) {
+        reader(text, number);
+        --number;
+    }
+    bool operator==(const Signed&) const = default;
+};
 struct Cannot {
     Cannot() = default;
     Cannot(Cannot&&) = default;
@@ -142,6 +153,7 @@ BOOST_AUTO_TEST_CASE(plain_structs_need_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(types_with_a_serialize_of_their_own) {
+    BOOST_TEST(comes_back(Signed{7, "seven"}));
     BOOST_TEST(comes_back(Own("private")));
     BOOST_TEST(comes_back(External("outside")));
     BOOST_TEST(comes_back(std::map<std::string, Own>{{"k", Own("v")}}));

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "liveness/registry.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
@@ -17,6 +18,9 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
+
+#include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
@@ -72,9 +76,37 @@ void use(mp::Queue<T>& queue, const T& item) {
 } // namespace
 
 // Bytes of a living object that another process overwrites: an exception, or a wrong item, but no
-// crash and no hang. Left out: the registry of threads, through which each thread's robust list
-// runs; who overwrites that breaks the processes themselves.
+// crash and no hang.
 BOOST_AUTO_TEST_SUITE(damaged_memory)
+
+BOOST_AUTO_TEST_CASE(a_beacon_whose_links_lead_nowhere) {
+    for (const std::uintptr_t where : {std::uintptr_t{0}, std::uintptr_t{0x1000},
+                                       ~std::uintptr_t{0} - 7, std::uintptr_t{0x4141'4141'4141}})
+        for (const bool spoil_next : {true, false}) {
+            Spoiled<int> before;
+            Spoiled<int> spoiled;
+            Spoiled<int> after;
+            std::thread user([&] {
+                before.queue.put(1);
+                spoiled.queue.put(1);
+                after.queue.put(1);
+                const auto slots = spoiled.bytes.header().thread_slots;
+                auto& registry =
+                    spoiled.bytes.at<mp::liveness::Registry>(mp::arena::registry_offset);
+                for (std::uint32_t i = 0; i < slots; ++i) {
+                    auto& node = registry.beacons()[i].node;
+                    if ((node.word & mp::platform::futex_tid_mask) !=
+                        static_cast<std::uint32_t>(gettid()))
+                        continue;
+                    (spoil_next ? node.next : node.prev) = reinterpret_cast<void*>(where);
+                }
+            }); // which leaves all three at its end
+            user.join();
+            BOOST_TEST(before.queue.get() == 1);
+            BOOST_TEST(after.queue.get() == 1);
+            BOOST_TEST(spoiled.queue.get() == 1);
+        }
+}
 
 BOOST_AUTO_TEST_CASE(more_items_put_than_there_are_slots) {
     Spoiled<int> spoiled;

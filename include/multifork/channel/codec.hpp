@@ -79,11 +79,22 @@ struct ProbeIn : cereal::InputArchive<ProbeIn> {
     ProbeIn() : InputArchive(this) {}
 };
 
+/// Members that name our archives, instead of being templates: the probes do not find those.
+template <class T>
+concept WritesItself = requires(T& value, const T& constant, ByteWriter& writer) {
+    requires requires {
+        constant.save(writer);
+    } || requires {
+        value.serialize(writer);
+    };
+};
+
 /// A plain struct for which neither cereal nor the user says how it is serialised.
 template <class T>
-concept PlainAggregate = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> &&
-                         !cereal::traits::is_output_serializable<T, ProbeOut>::value &&
-                         !cereal::traits::is_input_serializable<T, ProbeIn>::value;
+concept PlainAggregate =
+    std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> && !WritesItself<T> &&
+    !cereal::traits::is_output_serializable<T, ProbeOut>::value &&
+    !cereal::traits::is_input_serializable<T, ProbeIn>::value;
 
 } // namespace detail
 

@@ -184,7 +184,7 @@ public:
             std::tuple<Args...> args;
         };
 
-        [[noreturn]] void be_the_child();
+        [[noreturn]] void be_the_child(bool was_alone);
         void finish() noexcept;
 
         std::unique_ptr<Callable> target_;
