@@ -12,6 +12,7 @@
 #include <multifork/process/process.hpp>
 #include <multifork/process/this_process.hpp>
 #include <multifork/sync/bounded_semaphore.hpp>
+#include <multifork/sync/condition.hpp>
 #include <multifork/sync/event.hpp>
 #include <multifork/sync/lock.hpp>
 #include <multifork/sync/rlock.hpp>

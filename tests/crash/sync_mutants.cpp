@@ -1,3 +1,4 @@
+#include "crash/condition.hpp"
 #include "crash/event.hpp"
 
 #include "crash/harness/crash_test.hpp"
@@ -21,5 +22,16 @@ MULTIFORK_SYNC_MUTANT_TEST(no_relay_is_caught_by_an_event, no_relay,
                            event_scenarios::set_with_sleepers())
 MULTIFORK_SYNC_MUTANT_TEST(wake_one_only_is_caught, wake_one_only,
                            event_scenarios::set_with_sleepers())
+
+MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_condition, no_bell,
+                           condition_scenarios::notify_all())
+MULTIFORK_SYNC_MUTANT_TEST(no_hand_on_is_caught, no_hand_on,
+                           condition_scenarios::notified_and_locked_out())
+MULTIFORK_SYNC_MUTANT_TEST(drop_first_is_caught, drop_first,
+                           condition_scenarios::hand_on(Pair::Order::b_first))
+MULTIFORK_SYNC_MUTANT_TEST(consume_early_is_caught, consume_early,
+                           condition_scenarios::notified_and_locked_out())
+MULTIFORK_SYNC_MUTANT_TEST(unwatched_party_is_caught_by_a_condition, unwatched_party,
+                           condition_scenarios::notified_and_locked_out_elsewhere())
 
 BOOST_AUTO_TEST_SUITE_END()
