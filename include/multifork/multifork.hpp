@@ -11,6 +11,7 @@
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>
 #include <multifork/process/this_process.hpp>
+#include <multifork/sync/barrier.hpp>
 #include <multifork/sync/bounded_semaphore.hpp>
 #include <multifork/sync/condition.hpp>
 #include <multifork/sync/event.hpp>

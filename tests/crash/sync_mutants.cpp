@@ -1,3 +1,4 @@
+#include "crash/barrier.hpp"
 #include "crash/condition.hpp"
 #include "crash/event.hpp"
 
@@ -33,5 +34,9 @@ MULTIFORK_SYNC_MUTANT_TEST(consume_early_is_caught, consume_early,
                            condition_scenarios::notified_and_locked_out())
 MULTIFORK_SYNC_MUTANT_TEST(unwatched_party_is_caught_by_a_condition, unwatched_party,
                            condition_scenarios::notified_and_locked_out_elsewhere())
+MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_barrier, no_bell,
+                           barrier_scenarios::last_arrives())
+MULTIFORK_SYNC_MUTANT_TEST(unwatched_party_is_caught_by_a_barrier, unwatched_party,
+                           barrier_scenarios::one_dies_waiting())
 
 BOOST_AUTO_TEST_SUITE_END()
