@@ -17,5 +17,6 @@
 #include <multifork/sync/event.hpp>
 #include <multifork/sync/lock.hpp>
 #include <multifork/sync/rlock.hpp>
+#include <multifork/sync/rwlock.hpp>
 #include <multifork/sync/semaphore.hpp>
 #include <multifork/version.hpp>

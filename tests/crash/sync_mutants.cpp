@@ -1,6 +1,7 @@
 #include "crash/barrier.hpp"
 #include "crash/condition.hpp"
 #include "crash/event.hpp"
+#include "crash/rwlock.hpp"
 
 #include "crash/harness/crash_test.hpp"
 
@@ -38,5 +39,11 @@ MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_barrier, no_bell,
                            barrier_scenarios::last_arrives())
 MULTIFORK_SYNC_MUTANT_TEST(unwatched_party_is_caught_by_a_barrier, unwatched_party,
                            barrier_scenarios::one_dies_waiting())
+MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_rwlock, no_bell,
+                           rwlock_scenarios::write_unlock_with_sleepers())
+MULTIFORK_SYNC_MUTANT_TEST(no_reader_sweep_is_caught, no_reader_sweep,
+                           rwlock_scenarios::read_and_hold())
+MULTIFORK_SYNC_MUTANT_TEST(drain_unmarked_is_caught, drain_unmarked,
+                           rwlock_scenarios::dies_waiting_for_readers())
 
 BOOST_AUTO_TEST_SUITE_END()
