@@ -23,6 +23,8 @@ NotOwner::NotOwner(std::string message)
     : Error(std::errc::operation_not_permitted, std::move(message)) {}
 WouldDeadlock::WouldDeadlock(std::string message)
     : Error(std::errc::resource_deadlock_would_occur, std::move(message)) {}
+BrokenBarrier::BrokenBarrier(std::string message)
+    : Error(std::errc::operation_canceled, std::move(message)) {}
 QueueClosed::QueueClosed(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
 OutOfSharedMemory::OutOfSharedMemory(std::string message)
     : Error(std::errc::not_enough_memory, std::move(message)) {}

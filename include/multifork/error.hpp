@@ -56,6 +56,13 @@ public:
     explicit WouldDeadlock(std::string message);
 };
 
+/// A barrier at which the parties will not all meet: one of them died there or its time ran out,
+/// the action threw, or somebody called abort(). reset() makes the barrier whole again.
+class MULTIFORK_API BrokenBarrier : public Error {
+public:
+    explicit BrokenBarrier(std::string message);
+};
+
 /// put() on a closed queue, or get() on one that is closed and drained.
 class MULTIFORK_API QueueClosed : public Error {
 public:

@@ -11,6 +11,12 @@
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>
 #include <multifork/process/this_process.hpp>
+#include <multifork/sync/barrier.hpp>
+#include <multifork/sync/bounded_semaphore.hpp>
+#include <multifork/sync/condition.hpp>
+#include <multifork/sync/event.hpp>
 #include <multifork/sync/lock.hpp>
+#include <multifork/sync/rlock.hpp>
+#include <multifork/sync/rwlock.hpp>
 #include <multifork/sync/semaphore.hpp>
 #include <multifork/version.hpp>

@@ -213,15 +213,16 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
     }
 }
 
-bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits) {
+bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits,
+                       std::int64_t limit) {
     const ThreadWord me = liveness::enter(domain);
     if (!take_lock(cell, domain, me, platform::Deadline::never()))
         std::abort(); // waits for ever
     const Ledger ledger(cell, domain);
     Entry* own = ledger.find(me);
-    if (own == nullptr)
+    if (own == nullptr || held_by(*own) < permits)
         ledger.drop_dead(); // what the dead held has come back: it is not for this release to give
-    if (permits > max_permits - sane(cell.value)) {
+    if (permits > limit - sane(cell.value)) {
         unlock(cell.lock);
         return false;
     }

@@ -25,6 +25,11 @@ Lock::Lock(arena::Object object, Block* block, on_owner_death policy)
     : block_(block), domain_(&object.space().domain()), domain_index_(domain_->index()),
       on_death_(to_core(policy)), object_(std::move(object)) {}
 
+Lock::Lock(arena::Object object, Block* block, std::function<void()> repair)
+    : Lock(std::move(object), block, on_owner_death::resume) {
+    repair_ = std::move(repair);
+}
+
 Lock::Lock(on_owner_death policy) : Lock(make_block(), nullptr, policy) {
     block_ = block_in(object_);
 }

@@ -79,6 +79,31 @@ BOOST_AUTO_TEST_CASE(an_uncontended_semaphore_makes_none) {
                }) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(the_other_locks_and_signals_make_none_when_nobody_waits) {
+    mp::RLock recursive;
+    mp::RWLock shared;
+    mp::BoundedSemaphore bounded{1};
+    mp::Event event;
+    mp::Condition condition;
+    BOOST_TEST(system_calls_of([&] {
+                   recursive.lock();
+                   recursive.lock();
+                   recursive.unlock();
+                   recursive.unlock();
+                   shared.lock();
+                   shared.unlock();
+                   shared.lock_shared();
+                   shared.unlock_shared();
+                   bounded.acquire();
+                   bounded.release();
+                   event.set();
+                   event.wait();
+                   event.clear();
+                   condition.notify_one();
+                   condition.notify_all();
+               }) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_value_makes_none) {
     mp::Value<int> small{0};
     mp::Value<Wide> wide;

@@ -27,6 +27,11 @@ enum class Kind : std::uint32_t {
     message_ring, ///< core::RingHeader whose slots may own blocks
     board,        ///< what a child process tells its parent
     trace,        ///< the lanes of a lab::Trace
+    event,        ///< core::EventCell
+    rlock,        ///< a lock and how often its owner holds it
+    condition,    ///< core::ConditionCell
+    barrier,      ///< core::BarrierCell
+    rwlock,       ///< core::RwLockCell
 };
 
 /// How much of a space is used; for tests, demos and the curious.

@@ -77,9 +77,11 @@ MULTIFORK_API void init_semaphore(SemaphoreCell& cell, std::int64_t initial) noe
 /// \return false when the time ran out
 [[nodiscard]] MULTIFORK_API bool semaphore_acquire(SemaphoreCell& cell, liveness::Domain& domain,
                                                    platform::Deadline deadline);
-/// \return false when there are max_permits already
+/// \param limit  permits that may be free afterwards
+/// \return false, with nothing changed, when there would be more
 [[nodiscard]] MULTIFORK_API bool semaphore_release(SemaphoreCell& cell, liveness::Domain& domain,
-                                                   std::int64_t permits);
+                                                   std::int64_t permits,
+                                                   std::int64_t limit = max_permits);
 /// Whether the ledger names that thread; asked by the thread itself, without the lock.
 [[nodiscard]] MULTIFORK_API bool semaphore_knows(const SemaphoreCell& cell,
                                                  liveness::ThreadWord name) noexcept;

@@ -24,6 +24,13 @@ enum class Mutant {
     any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
     give_first,      ///< a block is the queue's before a slot names it
     top_first,       ///< the heap's top moves before the block below it has a size
+    wake_one_only,   ///< an event that is set wakes one of its sleepers
+    no_hand_on,      ///< the notification of a dead waiter goes with it
+    drop_first,      ///< a dead waiter's place is freed before its notification is handed on
+    consume_early,   ///< a notified waiter leaves its place before it has the lock back
+    unwatched_party, ///< nobody at a barrier looks whether the others live
+    no_reader_sweep, ///< the share of a dead reader stays
+    drain_unmarked,  ///< a writer that waits for readers looks like one that writes
 };
 extern Mutant active;
 } // namespace multifork::mutants

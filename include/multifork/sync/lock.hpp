@@ -127,6 +127,7 @@ public:
     };
     /// A lock that lies inside another object, at `block`.
     Lock(arena::Object object, Block* block, on_owner_death policy);
+    Lock(arena::Object object, Block* block, std::function<void()> repair);
     [[nodiscard]] liveness::Domain& domain() const noexcept { return *domain_; }
     /// The exception that belongs to an outcome other than taken or timed out.
     [[noreturn]] void throw_for(core::Acquired got) const;
