@@ -1,3 +1,4 @@
+#include "crash/array.hpp"
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
 #include "crash/queue_get.hpp"
@@ -53,5 +54,6 @@ MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
+MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -27,6 +27,11 @@ enum class Kind : std::uint32_t {
     message_ring, ///< core::RingHeader whose slots may own blocks
     board,        ///< what a child process tells its parent
     trace,        ///< the lanes of a lab::Trace
+    array,        ///< elements in a row, with or without a lock before them
+    leases,       ///< core::LeaseHeader with payloads in place
+    message_leases, ///< core::LeaseHeader whose slots may own blocks
+    shared_memory,  ///< a user's bytes
+    shared_list,    ///< items of several types in slots of fixed size
 };
 
 /// How much of a space is used; for tests, demos and the curious.

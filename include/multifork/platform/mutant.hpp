@@ -24,6 +24,13 @@ enum class Mutant {
     any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
     give_first,      ///< a block is the queue's before a slot names it
     top_first,       ///< the heap's top moves before the block below it has a size
+    size_first,       ///< an array grows before the new elements are there
+    lease_first,      ///< a task queue commits an item before its payload is there
+    no_lease_rebuild, ///< the heir of a task queue trusts its lists
+    no_redelivery,    ///< nobody looks after the leases of the dead
+    count_tries_late, ///< a redelivery counts by itself, not by what the lease said
+    free_before_done, ///< the block of an item goes before the item is done
+    list_in_place,    ///< a ShareableList overwrites the item that counts
 };
 extern Mutant active;
 } // namespace multifork::mutants
