@@ -7,6 +7,7 @@
 #include <multifork/arena/space.hpp>
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/copy.hpp>
+#include <multifork/channel/joinable_queue.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
 #include <multifork/channel/simple_queue.hpp>
