@@ -192,8 +192,11 @@ private:
                 array.lock_.throw_for(got);
         }
         ~Guard() {
-            if (mine_)
-                core::unlock(cell_);
+            if (!mine_)
+                return;
+            // A user's range may have used another segment, whose bell then is the armed one.
+            static_cast<void>(liveness::enter(domain_));
+            core::unlock(cell_);
         }
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;
