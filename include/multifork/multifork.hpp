@@ -5,7 +5,12 @@
 
 #include <multifork/arena/object.hpp>
 #include <multifork/arena/space.hpp>
+#include <multifork/channel/array.hpp>
+#include <multifork/channel/copy.hpp>
+#include <multifork/channel/joinable_queue.hpp>
 #include <multifork/channel/queue.hpp>
+#include <multifork/channel/raw_value.hpp>
+#include <multifork/channel/simple_queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>
 #include <multifork/process/cpu_count.hpp>

@@ -18,6 +18,11 @@ constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock, if
 // worth more.
 constexpr std::uint64_t release_pages_above = 16ull << 20;
 
+bool may_own_messages(const BlockHeader& block) noexcept {
+    const Kind kind = block.kind.load(relaxed);
+    return kind == Kind::message_ring || kind == Kind::message_leases;
+}
+
 } // namespace
 
 void Heap::put_free(std::uint64_t offset) noexcept {
@@ -53,6 +58,15 @@ void Heap::free_own(std::uint64_t offset) noexcept {
 }
 
 void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
+    if (block(ring_block).kind.load(relaxed) == Kind::message_leases) {
+        // How its slots lie is not known here: whatever block says that it is the queue's, is.
+        const std::uint64_t queue = owner_ring(ring_block);
+        walk([&](std::uint64_t at) {
+            if (block(at).owner.load(relaxed) == queue)
+                put_free(at);
+        });
+        return;
+    }
     auto& ring = *reinterpret_cast<core::RingHeader*>(base_ + ring_block + sizeof(BlockHeader));
     const std::uint64_t owner = owner_ring(ring_block);
     const std::uint64_t room =
@@ -91,7 +105,7 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
         header().retired_head = offset;
         return;
     }
-    if (dropped.kind.load(relaxed) == Kind::message_ring)
+    if (may_own_messages(dropped))
         free_messages_of(offset);
     put_free(offset);
 }
@@ -105,7 +119,7 @@ void Heap::free_unreachable() noexcept {
             block(at).next = header().retired_head;
             header().retired_head = at;
         } else {
-            if (block(at).kind.load(relaxed) == Kind::message_ring)
+            if (may_own_messages(block(at)))
                 free_messages_of(at);
             put_free(at);
         }

@@ -53,7 +53,7 @@ void check_identity(const SegmentHeader& header, const Identity& wanted, std::st
                                  ::strnlen(header.type_name.data(), header.type_name.size()));
     const std::string_view type = wanted.type_name.substr(0, header.type_name.size() - 1);
     if (header.root_kind != static_cast<std::uint32_t>(wanted.kind) || found != type ||
-        header.root_bytes != wanted.root_bytes)
+        (header.root_bytes != wanted.root_bytes && !wanted.any_size))
         throw LayoutMismatch(fmt::format("'{}' exists, but as an object of {} bytes with element "
                                          "type '{}', not as the {} of {} bytes with "
                                          "element type '{}' that was asked for; use the same type "
@@ -134,10 +134,10 @@ MappedSegment make_segment(memory::NewSegmentFile& file, const Identity& identit
     return impl;
 }
 
-std::shared_ptr<NamedSpace> share(MappedSegment impl, std::uint64_t root,
+std::shared_ptr<NamedSpace> share(MappedSegment impl, std::uint64_t root, std::size_t root_bytes,
                                   memory::SegmentFile file) {
     auto space = std::make_shared<NamedSpace>(std::unique_ptr<Space::Impl>(impl.release()), root,
-                                              std::move(file));
+                                              root_bytes, std::move(file));
     segments().open.push_back(space);
     return space;
 }
@@ -175,7 +175,7 @@ std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
                 return space;
             const SegmentShape shape{file->bytes(), header.thread_slots, header.process_slots};
             MappedSegment impl(new Space::Impl(file->open_to_map().get(), shape));
-            return share(std::move(impl), header.root, std::move(*file));
+            return share(std::move(impl), header.root, header.root_bytes, std::move(*file));
         }
         if (mode == OpenMode::open)
             throw NotFound(fmt::format("there is no shared object '{}'; create it first", name));
@@ -183,15 +183,16 @@ std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
         auto impl = make_segment(made, identity, init);
         const std::uint64_t root = impl->heap.segment().root;
         if (auto file = made.publish())
-            return share(std::move(impl), root, std::move(*file));
+            return share(std::move(impl), root, identity.root_bytes, std::move(*file));
         // Somebody published the same name first: look at theirs.
     }
 }
 
 } // namespace
 
-NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, memory::SegmentFile file)
-    : Space(std::move(impl)), root_(root), file_(std::move(file)) {}
+NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, std::size_t root_bytes,
+                       memory::SegmentFile file)
+    : Space(std::move(impl)), root_(root), root_bytes_(root_bytes), file_(std::move(file)) {}
 
 NamedSpace::~NamedSpace() {
     file_.close_and_remove_if_last();
@@ -205,6 +206,7 @@ Object named_object(std::string_view name, OpenMode mode, const Identity& identi
     auto space = open_or_create(name, mode, identity, init);
     auto reference = std::make_shared<Object::Hold>();
     reference->offset = space->root();
+    reference->bytes = space->root_bytes();
     reference->space = std::move(space);
     return Object(std::move(reference));
 }

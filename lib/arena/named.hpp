@@ -12,15 +12,18 @@ namespace multifork::arena {
 /// A space in a named file, as one process has it open.
 class NamedSpace : public Space {
 public:
-    NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, memory::SegmentFile file);
+    NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, std::size_t root_bytes,
+               memory::SegmentFile file);
     ~NamedSpace();
 
     /// Offset of the one object, as it was when the header was checked.
     [[nodiscard]] std::uint64_t root() const noexcept { return root_; }
+    [[nodiscard]] std::size_t root_bytes() const noexcept { return root_bytes_; }
     [[nodiscard]] memory::SegmentFile& file() noexcept { return file_; }
 
 private:
     std::uint64_t root_;
+    std::size_t root_bytes_;
     memory::SegmentFile file_;
 };
 

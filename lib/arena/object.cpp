@@ -20,6 +20,7 @@ Object Object::make(std::size_t bytes, Kind kind, const std::function<void(std::
         // The tree's space is never deleted.
         hold->space = std::shared_ptr<Space>(std::shared_ptr<void>{}, &space);
         hold->offset = offset;
+        hold->bytes = bytes;
         hold->named = false;
         return Object(std::move(hold));
     } catch (...) {
@@ -36,6 +37,9 @@ Space& Object::space() const noexcept {
 }
 std::uint64_t Object::offset() const noexcept {
     return hold_->offset;
+}
+std::size_t Object::bytes() const noexcept {
+    return hold_->bytes;
 }
 
 } // namespace multifork::arena

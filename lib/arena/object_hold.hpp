@@ -12,6 +12,7 @@ struct Object::Hold {
 
     std::shared_ptr<Space> space;
     std::uint64_t offset = 0;
+    std::size_t bytes = 0;
     bool named = true; // set to false once the process owns a block: then the destructor drops it
 };
 

@@ -1,7 +1,10 @@
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/platform/mutant.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <deque>
+#include <optional>
 #include <utility>
 
 namespace multifork {
@@ -96,7 +99,73 @@ MessageSlot& settled_slot(std::byte* place, core::RingHeader& ring, const core::
     return slot;
 }
 
+void write_inline(MessageSlot& slot, std::span<const std::byte> bytes) noexcept {
+    slot.size = bytes.size();
+    slot.block.store(0, std::memory_order_relaxed);
+    if (!bytes.empty())
+        std::memcpy(slot.inline_bytes(), bytes.data(), bytes.size());
+}
+
+void write_block(MessageSlot& slot, std::size_t size, const OutgoingBlock& block,
+                 const arena::Object& object, const core::RingHeader& ring) noexcept {
+    slot.size = size;
+    if (MULTIFORK_MUTANT(give_first))
+        object.space().give_to_ring(block.offset(), object.offset(), Repair::next_put(ring));
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    // release: pairs with the acquire in Repair
+    slot.block.store(block.offset(), std::memory_order_release);
+    // The heir looks for the ring's blocks by the slot: the slot comes first.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    object.space().give_to_ring(block.offset(), object.offset(), Repair::next_put(ring));
+}
+
 } // namespace
+
+/// Takes one message out of its slot, in the two steps of a get.
+class MessageReader {
+public:
+    MessageReader(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object)
+        : ring_(ring), shape_(shape), object_(object) {}
+
+    /// Before the commit.
+    void read(const std::byte* place, Message& message) {
+        const auto& slot = *reinterpret_cast<const MessageSlot*>(place);
+        size_ = slot.size;
+        block_ = slot.block.load(std::memory_order_relaxed);
+        if (block_ != 0)
+            static_cast<void>(object_.space().checked(block_, size_));
+        else if (size_ <= inline_message_bytes)
+            std::memcpy(message.inline_.data(), slot.inline_bytes(), size_);
+        else
+            core::ring_corrupt(ring_, shape_);
+    }
+    /// After it.
+    void after(std::byte* place, Message& message) noexcept {
+        arena::Space& space = object_.space();
+        message.space_ = &space;
+        if (block_ == 0) {
+            message.bytes_ = {message.inline_.data(), static_cast<std::size_t>(size_)};
+            return;
+        }
+        if (space.take_from_ring(block_, object_.offset(), Repair::last_get(ring_))) {
+            message.block_ = block_;
+            message.bytes_ = {space.at(block_), static_cast<std::size_t>(size_)};
+        }
+        reinterpret_cast<MessageSlot*>(place)->block.store(0, std::memory_order_relaxed);
+    }
+    /// \throws CorruptSharedMemory when the message's block was not the ring's
+    void check(const Message& message) const {
+        if (message.bytes_.data() == nullptr)
+            core::ring_corrupt(ring_, shape_);
+    }
+
+private:
+    core::RingHeader& ring_;
+    const core::RingShape& shape_;
+    const arena::Object& object_;
+    std::uint64_t size_ = 0;
+    std::uint64_t block_ = 0;
+};
 
 MessageBuffer::MessageBuffer() {
     if (!spare_is_gone)
@@ -124,11 +193,7 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
         return core::ring_put(
             ring, shape, domain, deadline,
             [&](std::byte* place) {
-                MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
-                slot.size = bytes.size();
-                slot.block.store(0, std::memory_order_relaxed);
-                if (!bytes.empty())
-                    std::memcpy(slot.inline_bytes(), bytes.data(), bytes.size());
+                write_inline(settled_slot(place, ring, shape, domain, repair), bytes);
             },
             repair);
 
@@ -136,17 +201,8 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
     const core::RingResult result = core::ring_put(
         ring, shape, domain, deadline,
         [&](std::byte* place) {
-            MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
-            slot.size = bytes.size();
-            if (MULTIFORK_MUTANT(give_first))
-                object.space().give_to_ring(block.offset(), object.offset(),
-                                            Repair::next_put(ring));
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-            // release: pairs with the acquire in Repair
-            slot.block.store(block.offset(), std::memory_order_release);
-            // The heir looks for the ring's blocks by the slot: the slot comes first.
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-            object.space().give_to_ring(block.offset(), object.offset(), Repair::next_put(ring));
+            write_block(settled_slot(place, ring, shape, domain, repair), bytes.size(), block,
+                        object, ring);
         },
         repair);
     if (result == core::RingResult::done)
@@ -154,43 +210,64 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
     return result;
 }
 
+core::RingBatch message_put_some(core::RingHeader& ring, const core::RingShape& shape,
+                                 const arena::Object& object, platform::Deadline deadline,
+                                 std::span<const std::vector<std::byte>> messages) {
+    const Repair repair(object, ring);
+    liveness::Domain& domain = object.space().domain();
+    // No more than can be put: blocks are made before the lock is taken.
+    messages = messages.first(std::min<std::size_t>(messages.size(), shape.capacity));
+    std::deque<std::optional<OutgoingBlock>> blocks(messages.size());
+    for (std::size_t i = 0; i < messages.size(); ++i)
+        if (messages[i].size() > inline_message_bytes)
+            blocks[i].emplace(object.space(), messages[i]);
+    const core::RingBatch batch = core::ring_put_some(
+        ring, shape, domain, deadline, messages.size(),
+        [&](std::uint64_t i, std::byte* place) {
+            MessageSlot& slot = settled_slot(place, ring, shape, domain, repair);
+            if (blocks[i])
+                write_block(slot, messages[i].size(), *blocks[i], object, ring);
+            else
+                write_inline(slot, messages[i]);
+        },
+        repair);
+    for (std::size_t i = 0; i < batch.count; ++i)
+        if (blocks[i])
+            blocks[i]->sent();
+    return batch;
+}
+
 bool message_get(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
                  platform::Deadline deadline, Message& message) {
-    arena::Space& space = object.space();
-    struct {
-        std::uint64_t size;
-        std::uint64_t block;
-    } taken{};
+    MessageReader reader(ring, shape, object);
     const auto result = core::ring_get(
-        ring, shape, space.domain(), deadline,
-        [&](const std::byte* place) {
-            const auto& slot = *reinterpret_cast<const MessageSlot*>(place);
-            taken = {slot.size, slot.block.load(std::memory_order_relaxed)};
-            if (taken.block != 0)
-                static_cast<void>(space.checked(taken.block, taken.size));
-            else if (taken.size <= inline_message_bytes)
-                std::memcpy(message.inline_.data(), slot.inline_bytes(), taken.size);
-            else
-                core::ring_corrupt(ring, shape);
-        },
-        [&](std::byte* place) {
-            if (taken.block == 0)
-                return;
-            if (space.take_from_ring(taken.block, object.offset(), Repair::last_get(ring)))
-                message.block_ = taken.block;
-            reinterpret_cast<MessageSlot*>(place)->block.store(0, std::memory_order_relaxed);
-        },
-        Repair(object, ring));
+        ring, shape, object.space().domain(), deadline,
+        [&](const std::byte* place) { reader.read(place, message); },
+        [&](std::byte* place) { reader.after(place, message); }, Repair(object, ring));
     if (result != core::RingResult::done)
         return false;
-    message.space_ = &space;
-    if (taken.block == 0)
-        message.bytes_ = {message.inline_.data(), static_cast<std::size_t>(taken.size)};
-    else if (message.block_ != 0)
-        message.bytes_ = {space.at(taken.block), static_cast<std::size_t>(taken.size)};
-    else
-        core::ring_corrupt(ring, shape);
+    reader.check(message);
     return true;
+}
+
+core::RingBatch message_get_some(core::RingHeader& ring, const core::RingShape& shape,
+                                 const arena::Object& object, platform::Deadline deadline,
+                                 std::size_t count, std::deque<Message>& messages) {
+    MessageReader reader(ring, shape, object);
+    const core::RingBatch batch = core::ring_get_some(
+        ring, shape, object.space().domain(), deadline, count,
+        [&](std::uint64_t i, const std::byte* place) {
+            if (messages.size() <= i)
+                messages.emplace_back();
+            reader.read(place, messages[i]);
+        },
+        [&](std::uint64_t i, std::byte* place) { reader.after(place, messages[i]); },
+        Repair(object, ring));
+    while (messages.size() > batch.count)
+        messages.pop_back(); // begun, and not taken
+    for (const Message& message : messages)
+        reader.check(message);
+    return batch;
 }
 
 } // namespace multifork

@@ -181,6 +181,8 @@ void leave(Domain& domain, Seat& seat) noexcept {
     platform::RobustHead& head = head_of_this_thread();
     if (domain.on_leave != nullptr)
         domain.on_leave(domain, seat.me);
+    // Others may sleep for what this thread still holds, and not on its beacon.
+    const bool holds = beacon.holdings.load(std::memory_order_relaxed) != 0;
     head.op_pending = platform::robust_entry(beacon.node);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const bool unlinked = platform::robust_unlink(head, beacon.node);
@@ -189,7 +191,9 @@ void leave(Domain& domain, Seat& seat) noexcept {
     // The thread may take the same slot again, and the word would look as before to a sleeper that
     // has seen it and is about to arm: the epoch tells it. Those that sleep already sleep on the
     // word, and are woken.
-    if (!MULTIFORK_MUTANT(silent_return))
+    if (holds)
+        relay(registry);
+    else if (!MULTIFORK_MUTANT(silent_return))
         registry.relay.fetch_add(1);
     platform::futex_wake(beacon.node.word, platform::wake_everybody);
     head.op_pending = nullptr;

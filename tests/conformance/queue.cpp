@@ -10,6 +10,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace mp = multifork;
 namespace support = multifork::test;
@@ -138,7 +140,7 @@ BOOST_AUTO_TEST_CASE(Q_009_what_cannot_be_serialised_is_refused_and_the_next_ite
 }
 
 // Our rule: close() is the producers' end. What was put before it is still delivered; only get() on
-// what is closed and drained throws, and the other forms end quietly. No JoinableQueue yet.
+// what is closed and drained throws, and the other forms end quietly.
 BOOST_AUTO_TEST_CASE(Q_011_put_and_get_after_close) {
     mp::Queue<int> queue{2};
     queue.put(1);
@@ -152,6 +154,40 @@ BOOST_AUTO_TEST_CASE(Q_011_put_and_get_after_close) {
                                            {"get()", "closed"});
     BOOST_TEST(!queue.try_get().has_value());
     BOOST_TEST(!queue.try_get_for(24h).has_value());
+
+    mp::JoinableQueue<int> tasks{2};
+    tasks.put(1);
+    tasks.close();
+    support::expect_error<mp::QueueClosed>([&] { tasks.put(2); }, {"put()", "closed"});
+    tasks.get().task_done();
+    support::expect_error<mp::QueueClosed>([&] { static_cast<void>(tasks.get()); },
+                                           {"get()", "closed"});
+}
+
+// A stop item is one that the worker knows; close() would do as well.
+BOOST_AUTO_TEST_CASE(Q_005_join_waits_for_all_task_done) {
+    mp::JoinableQueue<std::optional<int>> queue{64};
+    std::vector<mp::Process> workers;
+    for (int i = 0; i < 4; ++i)
+        workers.emplace_back([&] {
+            for (auto& task : queue) {
+                std::this_thread::sleep_for(*task ? 100ms : 0ms);
+                task.task_done();
+                if (!*task)
+                    return;
+            }
+        });
+    for (mp::Process& worker : workers)
+        worker.start();
+    for (int i = 0; i < 10; ++i)
+        queue.put(i);
+    queue.join();
+    BOOST_TEST(queue.unfinished() == 0u);
+    for (int i = 0; i < 4; ++i)
+        queue.put(std::nullopt);
+    for (mp::Process& worker : workers)
+        support::expect_exit(worker);
+    queue.join();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,3 +1,5 @@
+#include "crash/array.hpp"
+#include "crash/leases.hpp"
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
 #include "crash/queue_get.hpp"
@@ -53,5 +55,11 @@ MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
+MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
+MULTIFORK_MUTANT_TEST(lease_first, lease_scenarios::put_alone<Plain>())
+MULTIFORK_MUTANT_TEST(no_lease_rebuild, lease_scenarios::task_done_alone<Long>())
+MULTIFORK_MUTANT_TEST(no_redelivery, lease_scenarios::get_with_a_worker_that_comes<Plain>())
+MULTIFORK_MUTANT_TEST(count_tries_late, lease_scenarios::redelivery<Plain>())
+MULTIFORK_MUTANT_TEST(free_before_done, lease_scenarios::task_done_alone<Long>())
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -30,6 +30,9 @@ public:
     [[nodiscard]] std::byte* data() const noexcept;
     [[nodiscard]] Space& space() const noexcept;
     [[nodiscard]] std::uint64_t offset() const noexcept;
+    /// How long it is, as it was asked for when it was made; not a word that others could
+    /// overwrite.
+    [[nodiscard]] std::size_t bytes() const noexcept;
 
     struct Hold;
     explicit Object(std::shared_ptr<const Hold> hold) noexcept : hold_(std::move(hold)) {}
@@ -46,6 +49,8 @@ struct Identity {
     std::size_t message_bytes = 0;        ///< room for messages besides
     std::uint64_t parameters[2] = {0, 0}; ///< e.g. capacity and slot size
     std::string_view what = "";           ///< for people: "Queue", "Lock"
+    bool any_size = false; ///< an open takes the object as long as it is: root_bytes is for its
+                           ///< maker
 };
 
 enum class OpenMode : std::uint8_t { open, create, open_or_create };

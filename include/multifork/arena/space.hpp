@@ -32,6 +32,11 @@ enum class Kind : std::uint32_t {
     condition,    ///< core::ConditionCell
     barrier,      ///< core::BarrierCell
     rwlock,       ///< core::RwLockCell
+    array,        ///< elements in a row, with or without a lock before them
+    leases,       ///< core::LeaseHeader with payloads in place
+    message_leases, ///< core::LeaseHeader whose slots may own blocks
+    shared_memory,  ///< a user's bytes
+    shared_list,    ///< items of several types in slots of fixed size
 };
 
 /// How much of a space is used; for tests, demos and the curious.

@@ -3,10 +3,12 @@
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/ring.hpp>
+#include <multifork/core/ring_batch.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -57,8 +59,7 @@ public:
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
 private:
-    friend MULTIFORK_API bool message_get(core::RingHeader&, const core::RingShape&,
-                                          const arena::Object&, platform::Deadline, Message&);
+    friend class MessageReader;
     std::array<std::byte, arena::inline_message_bytes> inline_;
     std::span<const std::byte> bytes_;
     arena::Space* space_ = nullptr;
@@ -73,5 +74,16 @@ message_put(core::RingHeader& ring, const core::RingShape& shape, const arena::O
 [[nodiscard]] MULTIFORK_API bool message_get(core::RingHeader& ring, const core::RingShape& shape,
                                              const arena::Object& object,
                                              platform::Deadline deadline, Message& message);
+
+/// Puts as many of the messages as there is room for, under one lock.
+/// \throws OutOfSharedMemory, CorruptSharedMemory; nothing was put
+[[nodiscard]] MULTIFORK_API core::RingBatch
+message_put_some(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
+                 platform::Deadline deadline, std::span<const std::vector<std::byte>> messages);
+/// Takes as many messages as there are, at most `count`, under one lock. \throws
+/// CorruptSharedMemory
+[[nodiscard]] MULTIFORK_API core::RingBatch
+message_get_some(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
+                 platform::Deadline deadline, std::size_t count, std::deque<Message>& messages);
 
 } // namespace multifork

@@ -5,13 +5,18 @@
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/core/ring.hpp>
+#include <multifork/core/ring_batch.hpp>
 #include <multifork/format.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <optional>
+#include <ranges>
+#include <span>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -124,6 +129,46 @@ public:
         return get_before(platform::Deadline::after(wait));
     }
 
+    /// \name Batches: as many as possible under one lock
+    /// Each item is put, or taken, by itself: a process that is killed inside has put the first
+    /// few, or taken the first few with it.
+    /// @{
+
+    /// Appends all elements of a range in their order, waiting for room as long as it takes.
+    /// \return how many were put: all of them, or fewer when the queue was closed meanwhile
+    /// \throws QueueClosed when it was closed before the first; else as put(), and then what was
+    /// put before stays put
+    template <std::ranges::input_range R>
+        requires std::convertible_to<std::ranges::range_reference_t<R>, T> std::size_t
+        put_many(R&& values) {
+            return put_range(values, platform::Deadline::never());
+        }
+    /// Appends as many elements from the beginning of a range as there is room for now.
+    /// \return how many \throws as put_many()
+    template <std::ranges::input_range R>
+        requires std::convertible_to<std::ranges::range_reference_t<R>, T>
+    [[nodiscard]] std::size_t try_put_many(R&& values) {
+        return put_range(values, platform::Deadline::poll());
+    }
+    /// Takes the oldest elements, at least one and at most `most`, waiting for the first as long as
+    /// it takes. \return them; none when the queue is closed and drained, or `most` is 0
+    /// \throws as get(), if the bytes of one are no T; then the others of the batch are lost with
+    /// it
+    [[nodiscard]] std::vector<T> get_many(std::size_t most) {
+        return get_some(most, platform::Deadline::never());
+    }
+    /// Takes the elements that there are, at most `most`.
+    [[nodiscard]] std::vector<T> try_get_many(std::size_t most) {
+        return get_some(most, platform::Deadline::poll());
+    }
+    /// Takes the oldest elements, at most `most`, waiting for the first at most `wait`.
+    template <class Rep, class Period>
+    [[nodiscard]] std::vector<T> try_get_many_for(std::size_t most,
+                                                  const std::chrono::duration<Rep, Period>& wait) {
+        return get_some(most, platform::Deadline::after(wait));
+    }
+    /// @}
+
     /// No put succeeds from now on; everybody who waits learns it. Any process may close; twice is
     /// once.
     void close() { core::ring_close(*ring_, *domain_); }
@@ -232,6 +277,75 @@ private:
                 return std::nullopt;
             return decode<T>(message.bytes());
         }
+    }
+
+    /// Puts some of the elements, at most a batch. \return 0 when time ran out or, after the first
+    /// batch, when the queue was closed
+    template <class Put>
+    std::size_t put_batches(std::size_t size, platform::Deadline deadline, Put put) {
+        std::size_t done = 0;
+        while (done < size) {
+            const core::RingBatch batch = put(done, deadline);
+            if (batch.result == core::RingResult::closed && done == 0)
+                throw_closed();
+            if (batch.result != core::RingResult::done)
+                break;
+            done += static_cast<std::size_t>(batch.count);
+        }
+        return done;
+    }
+    template <class R>
+    std::size_t put_range(R& values, platform::Deadline deadline) {
+        if constexpr (Shareable<T>) {
+            std::vector<Holder> copies;
+            for (auto&& value : values)
+                copies.push_back({static_cast<T>(value)});
+            return put_batches(copies.size(), deadline, [&](std::size_t from, auto until) {
+                return core::ring_put_some(
+                    *ring_, layout_.shape, *domain_, until, copies.size() - from,
+                    [&](std::uint64_t i, std::byte* slot) {
+                        std::memcpy(slot, &copies[from + i].value, sizeof(T));
+                    });
+            });
+        } else {
+            std::vector<std::vector<std::byte>> messages;
+            for (auto&& value : values) {
+                const T& item = value;
+                encode(item, messages.emplace_back());
+            }
+            const std::span<const std::vector<std::byte>> all(messages);
+            return put_batches(messages.size(), deadline, [&](std::size_t from, auto until) {
+                return message_put_some(*ring_, layout_.shape, object_, until, all.subspan(from));
+            });
+        }
+    }
+    struct Holder { // not a vector<bool>
+        T value;
+    };
+
+    std::vector<T> get_some(std::size_t most, platform::Deadline deadline) {
+        std::vector<T> got;
+        if (most == 0)
+            return got;
+        if constexpr (Shareable<T>) {
+            got.reserve(most < capacity() ? most : capacity()); // nothing throws under the lock
+            static_cast<void>(core::ring_get_some(
+                *ring_, layout_.shape, *domain_, deadline, most,
+                [&](std::uint64_t, const std::byte* slot) {
+                    alignas(T) std::array<std::byte, sizeof(T)> bytes;
+                    std::memcpy(bytes.data(), slot, sizeof(T));
+                    got.push_back(std::bit_cast<T>(bytes));
+                },
+                [](std::uint64_t, std::byte*) {}));
+        } else {
+            std::deque<Message> messages;
+            static_cast<void>(
+                message_get_some(*ring_, layout_.shape, object_, deadline, most, messages));
+            got.reserve(messages.size());
+            for (const Message& message : messages)
+                got.push_back(decode<T>(message.bytes()));
+        }
+        return got;
     }
 
     [[noreturn]] static void throw_closed() {

@@ -31,6 +31,13 @@ enum class Mutant {
     unwatched_party, ///< nobody at a barrier looks whether the others live
     no_reader_sweep, ///< the share of a dead reader stays
     drain_unmarked,  ///< a writer that waits for readers looks like one that writes
+    size_first,       ///< an array grows before the new elements are there
+    lease_first,      ///< a task queue commits an item before its payload is there
+    no_lease_rebuild, ///< the heir of a task queue trusts its lists
+    no_redelivery,    ///< nobody looks after the leases of the dead
+    count_tries_late, ///< a redelivery counts by itself, not by what the lease said
+    free_before_done, ///< the block of an item goes before the item is done
+    list_in_place,    ///< a ShareableList overwrites the item that counts
 };
 extern Mutant active;
 } // namespace multifork::mutants

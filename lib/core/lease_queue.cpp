@@ -1,0 +1,535 @@
+#include "liveness/registry.hpp"
+#include "liveness/sleep.hpp"
+#include "platform/futex.hpp"
+
+#include <multifork/core/lease_queue.hpp>
+#include <multifork/error.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+namespace multifork::core {
+namespace {
+
+using liveness::nobody;
+using liveness::ThreadWord;
+
+// Everything that is not a flag is written under the queue's lock, whose acquire and release order
+// it; hence relaxed. Compiler barriers keep each commit between what it needs and what follows.
+constexpr auto relaxed = std::memory_order_relaxed;
+
+void compiler_barrier() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// How many leases a get looks at when it has something to give out anyway.
+constexpr std::uint32_t look_at = 8;
+
+[[noreturn]] void corrupt(const LeaseQueue& queue) {
+    throw CorruptSharedMemory(fmt::format(
+        "a JoinableQueue of {} slots has lists that do not fit: its memory was overwritten; make a "
+        "new queue, and look for a process that writes where it should not",
+        queue.shape.slots));
+}
+
+LeaseSlot& slot_at(const LeaseQueue& queue, std::uint32_t index) noexcept {
+    auto* const base = reinterpret_cast<std::byte*>(&queue.header);
+    return *reinterpret_cast<LeaseSlot*>(base + queue.shape.slots_offset() +
+                                         index * queue.shape.slot_bytes());
+}
+std::uint32_t used(const LeaseQueue& queue) noexcept {
+    return std::min(queue.header.used.load(relaxed), queue.shape.slots);
+}
+bool is_leased(ThreadWord state) noexcept {
+    return state != nobody && state != lease_queued;
+}
+
+/// The derived lists; the caller holds the lock.
+class Lists {
+public:
+    explicit Lists(const LeaseQueue& queue) noexcept
+        : queue_(queue), h_(queue.header),
+          order_(reinterpret_cast<std::uint32_t*>(&queue.header + 1)),
+          free_(order_ + queue.shape.slots), leased_(free_ + queue.shape.slots) {}
+
+    [[nodiscard]] std::uint32_t oldest() const {
+        const std::uint32_t index = order_[place(0)];
+        if (index >= queue_.shape.slots ||
+            slot_at(queue_, index).state.load(relaxed) != lease_queued)
+            corrupt(queue_);
+        return index;
+    }
+    void pop_oldest() const noexcept {
+        h_.order_first = place(1);
+        --h_.order_count;
+    }
+    /// Takes the slot in, at the place of its position: at the end, but for what comes back.
+    void enqueue(std::uint32_t index) const {
+        if (h_.order_count >= queue_.shape.slots)
+            corrupt(queue_);
+        const std::uint64_t position = slot_at(queue_, index).position;
+        const auto is_before = [&](std::uint32_t other) {
+            return other < queue_.shape.slots && slot_at(queue_, other).position < position;
+        };
+        std::uint32_t at = h_.order_count;
+        if (at == 0 || is_before(order_[place(at - 1)])) {
+            order_[place(at)] = index;
+        } else { // what comes back is among the oldest: from the front
+            h_.order_first = (place(0) + queue_.shape.slots - 1) % queue_.shape.slots;
+            for (at = 0; at < h_.order_count && is_before(order_[place(at + 1)]); ++at)
+                order_[place(at)] = order_[place(at + 1)];
+            order_[place(at)] = index;
+        }
+        ++h_.order_count;
+    }
+
+    [[nodiscard]] bool has_room() const noexcept {
+        return h_.order_count < queue_.shape.capacity &&
+               (h_.free_count > 0 || used(queue_) < queue_.shape.slots);
+    }
+    [[nodiscard]] std::uint32_t take_free() const {
+        if (h_.free_count > 0) {
+            if (h_.free_count > queue_.shape.slots)
+                corrupt(queue_);
+            const std::uint32_t index = free_[h_.free_count - 1];
+            if (index >= queue_.shape.slots || slot_at(queue_, index).state.load(relaxed) != nobody)
+                corrupt(queue_);
+            return index;
+        }
+        const std::uint32_t index = used(queue_);
+        h_.used.store(index + 1, relaxed); // before the slot is used: no survivor overlooks it
+        free_[h_.free_count++] = index;
+        return index;
+    }
+    void drop_free() const noexcept { --h_.free_count; }
+    void push_free(std::uint32_t index) const {
+        if (h_.free_count >= queue_.shape.slots)
+            corrupt(queue_);
+        free_[h_.free_count++] = index;
+    }
+
+    [[nodiscard]] std::uint32_t leased_count() const noexcept {
+        return std::min(h_.leased_count, queue_.shape.slots);
+    }
+    /// The n-th leased slot, in no order.
+    [[nodiscard]] std::uint32_t leased(std::uint32_t n) const {
+        if (leased_[n] >= queue_.shape.slots)
+            corrupt(queue_);
+        return leased_[n];
+    }
+    void push_leased(std::uint32_t index) const {
+        if (h_.leased_count >= queue_.shape.slots)
+            corrupt(queue_);
+        slot_at(queue_, index).leased_at = h_.leased_count;
+        leased_[h_.leased_count++] = index;
+    }
+    void drop_leased(std::uint32_t index) const {
+        const std::uint64_t at = slot_at(queue_, index).leased_at;
+        if (at >= leased_count())
+            corrupt(queue_);
+        const std::uint32_t last = leased(leased_count() - 1);
+        leased_[at] = last;
+        slot_at(queue_, last).leased_at = at;
+        --h_.leased_count;
+    }
+
+    [[nodiscard]] bool all_done() const noexcept {
+        return h_.order_count == 0 && h_.leased_count == 0;
+    }
+
+    /// Makes all that is derived anew.
+    void rebuild() const {
+        h_.order_first = h_.order_count = h_.free_count = h_.leased_count = 0;
+        for (std::uint32_t i = 0; i < used(queue_); ++i) {
+            LeaseSlot& slot = slot_at(queue_, i);
+            const ThreadWord state = slot.state.load(relaxed);
+            h_.next_position = std::max(h_.next_position, slot.position + 1);
+            if (state == lease_queued) {
+                order_[h_.order_count++] = i;
+            } else if (state == nobody) {
+                queue_.payload.drop(slot.payload(), slot.position);
+                free_[h_.free_count++] = i;
+            } else {
+                slot.leased_at = h_.leased_count;
+                leased_[h_.leased_count++] = i;
+            }
+        }
+        std::sort(order_, order_ + h_.order_count, [&](std::uint32_t a, std::uint32_t b) {
+            return slot_at(queue_, a).position < slot_at(queue_, b).position;
+        });
+        if (all_done())
+            ++h_.drained; // the dead may have done the last item, and not have said so
+    }
+
+    /// Looks at that many leases, in turn, and queues those of the dead again.
+    void redeliver(std::uint32_t at_most) const {
+        if (MULTIFORK_MUTANT(no_redelivery))
+            return;
+        for (std::uint32_t left = std::min(at_most, leased_count()); left > 0; --left) {
+            if (h_.look >= leased_count())
+                h_.look = 0;
+            const std::uint32_t index = leased(h_.look);
+            const ThreadWord owner = slot_at(queue_, index).state.load(relaxed);
+            if (!is_leased(owner))
+                corrupt(queue_);
+            if (liveness::is_alive(queue_.domain, owner))
+                ++h_.look;
+            else
+                queue_again(index); // another takes its place in the list
+        }
+    }
+
+    void queue_again(std::uint32_t index) const {
+        LeaseSlot& slot = slot_at(queue_, index);
+        slot.tries = MULTIFORK_MUTANT(count_tries_late) ? slot.tries + 1 : slot.lease_tries;
+        h_.changes.store(h_.changes.load(relaxed) + 1, relaxed);
+        compiler_barrier();
+        slot.state.store(lease_queued, relaxed); // COMMIT
+        compiler_barrier();
+        drop_leased(index);
+        enqueue(index);
+    }
+
+private:
+    /// Where the n-th oldest of the queue stands. Also n == order_count, for the next one.
+    [[nodiscard]] std::uint32_t place(std::uint32_t n) const noexcept {
+        return static_cast<std::uint32_t>((std::uint64_t{h_.order_first} + n) % queue_.shape.slots);
+    }
+
+    const LeaseQueue& queue_;
+    LeaseHeader& h_;
+    std::uint32_t* order_;
+    std::uint32_t* free_;
+    std::uint32_t* leased_;
+};
+
+/// Holds the queue's lock.
+class Held {
+public:
+    Held(const LeaseQueue& queue, platform::Deadline deadline) : cell_(queue.header.lock) {
+        const Acquired got =
+            lock(cell_, queue.domain, liveness::enter(queue.domain), deadline, OnDeath::inherit);
+        held_ = got == Acquired::clean || got == Acquired::inherited;
+        if (got == Acquired::inherited && !MULTIFORK_MUTANT(no_lease_rebuild))
+            Lists(queue).rebuild();
+    }
+    struct Adopt {};
+    /// Goes on holding what keep() has kept.
+    Held(const LeaseQueue& queue, Adopt) noexcept : cell_(queue.header.lock), held_(true) {}
+    ~Held() { release(); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+    [[nodiscard]] explicit operator bool() const noexcept { return held_; }
+    void release() noexcept {
+        if (held_)
+            unlock(cell_);
+        held_ = false;
+    }
+    /// The lock stays taken.
+    void keep() noexcept { held_ = false; }
+
+private:
+    LockCell& cell_;
+    bool held_ = false;
+};
+
+/// After unlock(), whose exchange orders the commit before this load; pairs with the sleeper's
+/// store of the flag.
+void signal(std::atomic<std::uint32_t>& flag) noexcept {
+    if (flag.load() != 0 && flag.exchange(0) != 0)
+        platform::futex_wake(flag, 1);
+}
+void wake_all(std::atomic<std::uint32_t>& flag) noexcept {
+    flag.store(0);
+    platform::futex_wake(flag, platform::wake_everybody);
+}
+
+/// A wake-up that was spent on this thread is passed on, unless the thread did what it was for.
+struct Debt {
+    explicit Debt(std::atomic<std::uint32_t>& of) noexcept : flag(of) {}
+    ~Debt() {
+        if (slept)
+            signal(flag);
+    }
+    Debt(const Debt&) = delete;
+    Debt& operator=(const Debt&) = delete;
+    std::atomic<std::uint32_t>& flag;
+    bool slept = false;
+};
+
+void bump(LeaseHeader& h) noexcept {
+    h.changes.store(h.changes.load(relaxed) + 1, relaxed);
+    compiler_barrier();
+}
+
+void name_words(liveness::Sleep& sleep, LeaseHeader& h, std::atomic<std::uint32_t>& flag) noexcept {
+    flag.store(1);
+    sleep.while_equal(flag, 1);
+    sleep.while_equal(h.changes, h.changes.load(relaxed));
+}
+
+/// \return false when the time ran out
+bool wait_on(liveness::Sleep& sleep, std::atomic<std::uint32_t>& flag, platform::Deadline deadline,
+             Debt& debt) noexcept {
+    const auto result = sleep.wait(deadline);
+    if (result.slept) {
+        debt.slept = true;
+        flag.store(1); // others may sleep behind this one; its waker has cleared the flag
+    }
+    if (!result.timed_out)
+        return true;
+    platform::futex_wake(flag, 1); // the wake-up may have come together with the timeout
+    return false;
+}
+
+/// Hints to the thread's end that somebody may wait for what it holds; see liveness::Beacon.
+void count_holding(const LeaseQueue& queue, ThreadWord me, std::int64_t change) noexcept {
+    auto& holdings = queue.domain.registry().beacons()[liveness::slot_of(me)].holdings;
+    const std::int64_t now = holdings.load(relaxed); // written by its own thread alone
+    holdings.store(static_cast<std::uint32_t>(std::max<std::int64_t>(now + change, 0)), relaxed);
+}
+
+/// The leased slot, or nullptr when that lease has ended.
+LeaseSlot* find(const LeaseQueue& queue, const LeaseToken& token) {
+    if (token.slot >= queue.shape.slots)
+        corrupt(queue);
+    LeaseSlot& slot = slot_at(queue, token.slot);
+    const bool same = slot.state.load(relaxed) == token.owner && slot.position == token.position &&
+                      slot.lease_tries == token.tries;
+    return same ? &slot : nullptr;
+}
+
+bool others_hold_leases(const LeaseQueue& queue, const Lists& lists, ThreadWord me) {
+    for (std::uint32_t n = 0; n < lists.leased_count(); ++n)
+        if (slot_at(queue, lists.leased(n)).state.load(relaxed) != me)
+            return true;
+    return false;
+}
+
+} // namespace
+
+// ---- put
+// ----------------------------------------------------------------------------------------------
+
+LeaseResult lease_put_begin(const LeaseQueue& queue, platform::Deadline deadline,
+                            LeaseSlot*& slot) {
+    LeaseHeader& h = queue.header;
+    Debt debt(h.not_full);
+    for (;;) {
+        Held held(queue, deadline);
+        if (!held)
+            return LeaseResult::timed_out;
+        if (h.closed.load(relaxed) != 0)
+            return LeaseResult::closed;
+        const Lists lists(queue);
+        if (lists.has_room()) {
+            slot = &slot_at(queue, lists.take_free());
+            slot->position = h.next_position;
+            slot->tries = 0;
+            debt.slept = false; // lease_put_commit() looks whether there is room for another
+            held.keep();
+            return LeaseResult::done;
+        }
+        if (deadline.is_poll())
+            return LeaseResult::timed_out;
+        liveness::Sleep sleep(queue.domain);
+        name_words(sleep, h, h.not_full);
+        held.release();
+        if (!wait_on(sleep, h.not_full, deadline, debt))
+            return LeaseResult::timed_out;
+    }
+}
+
+void lease_put_commit(const LeaseQueue& queue, LeaseSlot& slot) {
+    LeaseHeader& h = queue.header;
+    Held held(queue, Held::Adopt{});
+    const Lists lists(queue);
+    bump(h);
+    slot.state.store(lease_queued, relaxed); // COMMIT
+    compiler_barrier();
+    ++h.next_position;
+    lists.drop_free();
+    const auto from = reinterpret_cast<std::byte*>(&slot) - reinterpret_cast<std::byte*>(&h) -
+                      static_cast<std::ptrdiff_t>(queue.shape.slots_offset());
+    lists.enqueue(
+        static_cast<std::uint32_t>(static_cast<std::uint64_t>(from) / queue.shape.slot_bytes()));
+    const bool more_room = lists.has_room();
+    held.release();
+    signal(h.not_empty);
+    if (more_room)
+        signal(h.not_full);
+}
+
+void lease_put_cancel(const LeaseQueue& queue) noexcept {
+    unlock(queue.header.lock);
+    signal(queue.header.not_full); // the room is still there
+}
+
+// ---- get
+// ----------------------------------------------------------------------------------------------
+
+LeaseResult lease_get(const LeaseQueue& queue, platform::Deadline deadline, LeaseToken& token) {
+    LeaseHeader& h = queue.header;
+    Debt debt(h.not_empty);
+    for (;;) {
+        Held held(queue, deadline);
+        if (!held)
+            return LeaseResult::timed_out;
+        const ThreadWord me = liveness::enter(queue.domain);
+        const Lists lists(queue);
+        lists.redeliver(h.order_count == 0 ? queue.shape.slots : look_at);
+        if (h.order_count > 0) {
+            const std::uint32_t index = lists.oldest();
+            LeaseSlot& slot = slot_at(queue, index);
+            count_holding(queue, me, +1);
+            slot.lease_tries = slot.tries + 1;
+            token = {index, slot.lease_tries, slot.position, me};
+            bump(h);
+            slot.state.store(me, relaxed); // COMMIT
+            compiler_barrier();
+            lists.pop_oldest();
+            lists.push_leased(index);
+            const bool more = h.order_count > 0;
+            const bool room = lists.has_room();
+            held.release();
+            debt.slept = false;
+            if (more)
+                signal(h.not_empty);
+            if (room)
+                signal(h.not_full);
+            return LeaseResult::done;
+        }
+        if (h.closed.load(relaxed) != 0 && !others_hold_leases(queue, lists, me))
+            return LeaseResult::closed;
+        if (deadline.is_poll())
+            return LeaseResult::timed_out;
+        liveness::Sleep sleep(queue.domain);
+        name_words(sleep, h, h.not_empty);
+        bool somebody_died = false;
+        for (std::uint32_t n = 0; n < lists.leased_count(); ++n) {
+            const ThreadWord state = slot_at(queue, lists.leased(n)).state.load(relaxed);
+            if (is_leased(state) && state != me && !sleep.while_alive(state))
+                somebody_died = !MULTIFORK_MUTANT(no_redelivery);
+        }
+        held.release();
+        if (somebody_died)
+            continue;
+        if (!wait_on(sleep, h.not_empty, deadline, debt))
+            return LeaseResult::timed_out;
+    }
+}
+
+std::byte* lease_payload(const LeaseQueue& queue, const LeaseToken& token) {
+    LeaseSlot* const slot = find(queue, token);
+    if (slot == nullptr)
+        corrupt(queue);
+    return slot->payload();
+}
+
+// ---- the end of a lease
+// -------------------------------------------------------------------------------
+
+bool lease_task_done(const LeaseQueue& queue, const LeaseToken& token) {
+    LeaseHeader& h = queue.header;
+    Held held(queue, platform::Deadline::never());
+    if (!held)
+        std::abort(); // waits for ever
+    LeaseSlot* const slot = find(queue, token);
+    if (slot == nullptr)
+        return false;
+    const Lists lists(queue);
+    if (MULTIFORK_MUTANT(free_before_done))
+        queue.payload.drop(slot->payload(), slot->position);
+    bump(h);
+    slot->state.store(nobody, relaxed); // COMMIT
+    compiler_barrier();
+    // Only now: the item might have been redelivered, and then must be whole.
+    queue.payload.drop(slot->payload(), slot->position);
+    lists.push_free(token.slot);
+    lists.drop_leased(token.slot);
+    const bool last = lists.all_done();
+    if (last)
+        ++h.drained;
+    const bool closed = h.closed.load(relaxed) != 0;
+    const bool room = lists.has_room();
+    held.release();
+    if (const ThreadWord me = liveness::enter(queue.domain); me == token.owner)
+        count_holding(queue, me, -1);
+    if (room)
+        signal(h.not_full);
+    if (last)
+        wake_all(h.all_done);
+    if (closed)
+        wake_all(h.not_empty); // for some of them it may be the end
+    return true;
+}
+
+bool lease_give_back(const LeaseQueue& queue, const LeaseToken& token) {
+    LeaseHeader& h = queue.header;
+    Held held(queue, platform::Deadline::never());
+    if (!held)
+        std::abort(); // waits for ever
+    if (find(queue, token) == nullptr)
+        return false;
+    Lists(queue).queue_again(token.slot);
+    held.release();
+    if (const ThreadWord me = liveness::enter(queue.domain); me == token.owner)
+        count_holding(queue, me, -1);
+    signal(h.not_empty);
+    return true;
+}
+
+// ---- all of it
+// ----------------------------------------------------------------------------------------
+
+bool lease_join(const LeaseQueue& queue, platform::Deadline deadline) {
+    LeaseHeader& h = queue.header;
+    std::optional<std::uint32_t> drained;
+    for (;;) {
+        Held held(queue, deadline);
+        if (!held)
+            return false;
+        if (Lists(queue).all_done() || (drained && *drained != h.drained))
+            return true;
+        drained = h.drained;
+        if (deadline.is_poll())
+            return false;
+        liveness::Sleep sleep(queue.domain);
+        name_words(sleep, h, h.all_done);
+        held.release();
+        if (sleep.wait(deadline).timed_out)
+            deadline = platform::Deadline::poll(); // one last look
+    }
+}
+
+void lease_close(const LeaseQueue& queue) {
+    LeaseHeader& h = queue.header;
+    {
+        Held held(queue, platform::Deadline::never());
+        if (!held)
+            std::abort(); // waits for ever
+        bump(h);
+        h.closed.store(1, relaxed); // COMMIT
+        compiler_barrier();
+    }
+    wake_all(h.not_empty);
+    wake_all(h.not_full);
+}
+
+LeaseCounts lease_counts(const LeaseQueue& queue) noexcept {
+    LeaseCounts counts;
+    for (std::uint32_t i = 0; i < used(queue); ++i) {
+        const ThreadWord state = slot_at(queue, i).state.load(std::memory_order_acquire);
+        if (state == lease_queued || (is_leased(state) && !liveness::is_alive(queue.domain, state)))
+            ++counts.queued;
+        else if (state != nobody)
+            ++counts.leased;
+    }
+    return counts;
+}
+
+} // namespace multifork::core
