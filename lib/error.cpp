@@ -24,6 +24,10 @@ NotOwner::NotOwner(std::string message)
 WouldDeadlock::WouldDeadlock(std::string message)
     : Error(std::errc::resource_deadlock_would_occur, std::move(message)) {}
 QueueClosed::QueueClosed(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
+EndOfStream::EndOfStream(std::string message) : Error(std::errc::no_message, std::move(message)) {}
+BrokenPipe::BrokenPipe(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
+ConnectionClosed::ConnectionClosed(std::string message)
+    : Error(std::errc::bad_file_descriptor, std::move(message)) {}
 OutOfSharedMemory::OutOfSharedMemory(std::string message)
     : Error(std::errc::not_enough_memory, std::move(message)) {}
 TooManyThreads::TooManyThreads(std::string message)

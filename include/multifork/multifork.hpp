@@ -5,6 +5,8 @@
 
 #include <multifork/arena/object.hpp>
 #include <multifork/arena/space.hpp>
+#include <multifork/channel/connection.hpp>
+#include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>

@@ -117,7 +117,7 @@ Message::~Message() {
 
 core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shape,
                              const arena::Object& object, platform::Deadline deadline,
-                             std::span<const std::byte> bytes) {
+                             std::span<const std::byte> bytes, core::RingWait wait) {
     const Repair repair(object, ring);
     liveness::Domain& domain = object.space().domain();
     if (bytes.size() <= inline_message_bytes)
@@ -130,7 +130,7 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
                 if (!bytes.empty())
                     std::memcpy(slot.inline_bytes(), bytes.data(), bytes.size());
             },
-            repair);
+            repair, wait);
 
     OutgoingBlock block(object.space(), bytes);
     const core::RingResult result = core::ring_put(
@@ -148,14 +148,14 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
             std::atomic_signal_fence(std::memory_order_seq_cst);
             object.space().give_to_ring(block.offset(), object.offset(), Repair::next_put(ring));
         },
-        repair);
+        repair, wait);
     if (result == core::RingResult::done)
         block.sent();
     return result;
 }
 
 bool message_get(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
-                 platform::Deadline deadline, Message& message) {
+                 platform::Deadline deadline, Message& message, core::RingWait wait) {
     arena::Space& space = object.space();
     struct {
         std::uint64_t size;
@@ -180,7 +180,7 @@ bool message_get(core::RingHeader& ring, const core::RingShape& shape, const are
                 message.block_ = taken.block;
             reinterpret_cast<MessageSlot*>(place)->block.store(0, std::memory_order_relaxed);
         },
-        Repair(object, ring));
+        Repair(object, ring), wait);
     if (result != core::RingResult::done)
         return false;
     message.space_ = &space;

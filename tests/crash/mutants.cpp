@@ -1,5 +1,6 @@
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
+#include "crash/pipe.hpp"
 #include "crash/queue_get.hpp"
 #include "crash/queue_pairs.hpp"
 #include "crash/semaphore.hpp"
@@ -52,6 +53,10 @@ MULTIFORK_MUTANT_TEST(silent_return, wait_for_who_comes_back(), ends)
 MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
+MULTIFORK_MUTANT_TEST(silent_end, pipe_scenarios::the_last_writer_closes<Plain>(true))
+MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
+MULTIFORK_MUTANT_TEST(unseen_change,
+                      pipe_scenarios::close_and_recv(Pair::Order::b_first, true), ends)
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 
 BOOST_AUTO_TEST_SUITE_END()

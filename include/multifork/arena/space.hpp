@@ -27,6 +27,7 @@ enum class Kind : std::uint32_t {
     message_ring, ///< core::RingHeader whose slots may own blocks
     board,        ///< what a child process tells its parent
     trace,        ///< the lanes of a lab::Trace
+    pipe,         ///< core::PipeCell: a ledger, then a message ring; lives while somebody holds an end
 };
 
 /// How much of a space is used; for tests, demos and the curious.

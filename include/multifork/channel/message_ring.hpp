@@ -58,7 +58,8 @@ public:
 
 private:
     friend MULTIFORK_API bool message_get(core::RingHeader&, const core::RingShape&,
-                                          const arena::Object&, platform::Deadline, Message&);
+                                          const arena::Object&, platform::Deadline, Message&,
+                                          core::RingWait);
     std::array<std::byte, arena::inline_message_bytes> inline_;
     std::span<const std::byte> bytes_;
     arena::Space* space_ = nullptr;
@@ -68,10 +69,12 @@ private:
 /// \throws OutOfSharedMemory, CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API core::RingResult
 message_put(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
-            platform::Deadline deadline, std::span<const std::byte> bytes);
+            platform::Deadline deadline, std::span<const std::byte> bytes,
+            core::RingWait wait = core::RingWait::here);
 /// \return false when time ran out, or the ring is closed and drained \throws CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API bool message_get(core::RingHeader& ring, const core::RingShape& shape,
                                              const arena::Object& object,
-                                             platform::Deadline deadline, Message& message);
+                                             platform::Deadline deadline, Message& message,
+                                             core::RingWait wait = core::RingWait::here);
 
 } // namespace multifork

@@ -23,6 +23,9 @@ enum class Mutant {
     no_sweep,        ///< blocks of dead threads stay
     any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
     give_first,      ///< a block is the queue's before a slot names it
+    silent_end,      ///< who gives an end of a pipe up wakes nobody
+    blind_end,       ///< who waits at a pipe does not sleep on the beacons of its peers
+    unseen_change,   ///< nor on the number of ends given up
     top_first,       ///< the heap's top moves before the block below it has a size
 };
 extern Mutant active;
