@@ -75,6 +75,12 @@ public:
     explicit BrokenPipe(std::string message);
 };
 
+/// A peer does not know the key, or is another user's process.
+class MULTIFORK_API AuthenticationError : public Error {
+public:
+    explicit AuthenticationError(std::string message);
+};
+
 /// Any use of a Connection or Listener after its close().
 class MULTIFORK_API ConnectionClosed : public Error {
 public:

@@ -6,9 +6,11 @@
 #include <multifork/arena/object.hpp>
 #include <multifork/arena/space.hpp>
 #include <multifork/channel/connection.hpp>
+#include <multifork/channel/listener.hpp>
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
+#include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>

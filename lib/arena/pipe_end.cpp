@@ -17,7 +17,8 @@
 
 namespace multifork::arena {
 
-/// The ends that this process holds. Its mutex is taken before the heap's lock, and held over forks.
+/// The ends that this process holds. Its mutex is taken before the heap's lock, and held over
+/// forks.
 struct PipeEnds {
     std::mutex mutex;
     std::vector<PipeEnd*> held;
@@ -52,8 +53,8 @@ struct PipeEnds {
         Heap& heap = tree_space().impl().heap;
         for (PipeEnd* end : held)
             if (!end->closed_)
-                end->childs_entry_ = heap.join_pipe(
-                    end->block(), born, static_cast<std::uint64_t>(end->role_));
+                end->childs_entry_ =
+                    heap.join_pipe(end->block(), born, static_cast<std::uint64_t>(end->role_));
     }
     void keep_in_child(bool recorded) noexcept {
         for (PipeEnd* end : held) {
@@ -108,9 +109,9 @@ PipeEnd::~PipeEnd() {
 
 PipeEnd::Both PipeEnd::make(std::size_t capacity) {
     if (capacity == 0 || capacity > most_messages)
-        throw InvalidArgument(fmt::format(
-            "a pipe for {} messages was asked for; it must be from 1 to {}", capacity,
-            most_messages));
+        throw InvalidArgument(
+            fmt::format("a pipe for {} messages was asked for; it must be from 1 to {}", capacity,
+                        most_messages));
     const core::RingShape shape{capacity, message_slot_bytes};
     Space::Impl& impl = tree_space().impl();
     Object object =
@@ -159,8 +160,7 @@ std::shared_ptr<PipeEnd> PipeEnd::receive(const Reference& reference) {
         return nullptr;
     // Ours from here on; so the block stays, and its size can be looked at.
     try {
-        static_cast<void>(
-            space.checked(reference.offset, sizeof(core::PipeCell) + shape.bytes()));
+        static_cast<void>(space.checked(reference.offset, sizeof(core::PipeCell) + shape.bytes()));
         return std::make_shared<PipeEnd>(attached(reference.offset), shape,
                                          static_cast<core::PipeRole>(reference.role), entry);
     } catch (...) {

@@ -46,7 +46,8 @@ public:
     PipeEnd(const PipeEnd&) = delete;
     PipeEnd& operator=(const PipeEnd&) = delete;
 
-    /// No operation begins from now on, those under way end, and the end is given up when they have.
+    /// No operation begins from now on, those under way end, and the end is given up when they
+    /// have.
     void close() noexcept;
     [[nodiscard]] bool closed() const noexcept { return closed_.load(); }
 

@@ -29,6 +29,16 @@ bool was_killed(const liveness::Domain& domain, liveness::ThreadWord name) noexc
            beacon->generation.load() == liveness::generation_of(name);
 }
 
+/// An entry has gone. Those that look from here on see that; those that have looked before and are
+/// not asleep yet see this number changed; those that sleep are woken. If this process is killed in
+/// between, they hear of it by its beacon.
+void tell_sleepers(PipeCell& pipe) noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    pipe.changes.fetch_add(1);
+    if (!MULTIFORK_MUTANT(silent_end))
+        platform::futex_wake(pipe.changes, platform::wake_everybody);
+}
+
 } // namespace
 
 Heap::Life Heap::life_of(std::uint64_t entry) const noexcept {
@@ -80,12 +90,11 @@ Heap::PipeEntry Heap::put_pipe_entry(PipeCell& pipe, std::uint64_t word) noexcep
 Heap::PipeEntry Heap::join_pipe(std::uint64_t offset, ProcessId process,
                                 std::uint64_t end) noexcept {
     Locked hold(*this);
-    return put_pipe_entry(
-        pipe_in(offset), core::make_pipe_entry(process.record, process.serial, {}) | end);
+    return put_pipe_entry(pipe_in(offset),
+                          core::make_pipe_entry(process.record, process.serial, {}) | end);
 }
 
-Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process,
-                                 PipeEntry from) noexcept {
+Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEntry from) noexcept {
     Locked hold(*this);
     if (!plausible(offset) || block(offset).owner.load(relaxed) == 0 ||
         block(offset).kind.load(std::memory_order_acquire) != Kind::pipe ||
@@ -96,11 +105,13 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process,
     // The serials of processes never come back, so this is that very entry, of that very pipe.
     if (pipe.entries[from.index].load(relaxed) != from.word)
         return {};
-    const std::uint64_t word = core::make_pipe_entry(process.record, process.serial, {}) |
-                               (from.word & 3);
+    const std::uint64_t word =
+        core::make_pipe_entry(process.record, process.serial, {}) | (from.word & 3);
     const PipeEntry mine = put_pipe_entry(pipe, word);
-    if (mine.word != 0)
-        pipe.entries[from.index].store(0); // COMMIT: only now
+    if (mine.word == 0)
+        return mine;
+    pipe.entries[from.index].store(0); // COMMIT: only now
+    tell_sleepers(pipe);               // they slept on the sender's beacon
     return mine;
 }
 
@@ -112,13 +123,7 @@ void Heap::leave_pipe(std::uint64_t offset, PipeEntry entry) noexcept {
     if (pipe.entries[entry.index].load(relaxed) != entry.word)
         return;
     pipe.entries[entry.index].store(0); // COMMIT
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    // Those that look from here on see the entry gone; those that have looked before and are not
-    // asleep yet see this number changed; those that sleep are woken. If this process is killed in
-    // between, they hear of it by its beacon.
-    pipe.changes.fetch_add(1);
-    if (!MULTIFORK_MUTANT(silent_end))
-        platform::futex_wake(pipe.changes, platform::wake_everybody);
+    tell_sleepers(pipe);
     if (block(offset).owner.load(relaxed) == retired && !anybody_holds(pipe))
         free_unreachable();
 }
@@ -138,8 +143,7 @@ Heap::Holders Heap::pipe_holders(const PipeCell& pipe, core::PipeRole role,
         ++found.living;
         if (sleep == nullptr)
             return found; // one is all that such a caller wants to know of
-        const liveness::ThreadWord anchor =
-            records()[core::pipe_entry_record(entry)].anchor.load();
+        const liveness::ThreadWord anchor = records()[core::pipe_entry_record(entry)].anchor.load();
         if (MULTIFORK_MUTANT(blind_end))
             continue;
         if (life == Life::unwatched || beacons == most_beacons || !sleep->while_alive(anchor))

@@ -2,6 +2,7 @@
 
 #include "channel/link.hpp"
 #include "channel/pipe_link.hpp"
+#include "platform/fd_passing.hpp"
 
 #include <fmt/format.h>
 
@@ -24,6 +25,43 @@ Travellers::~Travellers() {
         PipeLink::cancel(reference);
 }
 
+namespace {
+[[noreturn]] void throw_no_descriptors() {
+    throw Error(std::errc::operation_not_supported,
+                "this connection takes no descriptors; make the pipe with {.descriptors = true}, "
+                "or use a Unix socket");
+}
+} // namespace
+
+void Link::send_fd(int) {
+    throw_no_descriptors();
+}
+Link::Outcome Link::receive_fd(int&, platform::Deadline) {
+    throw_no_descriptors();
+}
+
+Link::Outcome Link::await_descriptor(int socket, int& fd, const std::function<bool()>& wait) {
+    for (;;) {
+        platform::Descriptor arrived;
+        switch (platform::receive_descriptor(socket, arrived)) {
+        case platform::FdArrival::done:
+            fd = arrived.release();
+            return Outcome::done;
+        case platform::FdArrival::end:
+            return Outcome::ended;
+        case platform::FdArrival::no_descriptor:
+            throw Error(std::errc::bad_message,
+                        "recv_fd() got a byte without a descriptor; the other end must call "
+                        "send_fd(), and this process must have room for another descriptor");
+        case platform::FdArrival::failed:
+            platform::throw_errno("receiving a descriptor");
+        case platform::FdArrival::nothing_yet:
+            if (!wait())
+                return Outcome::timed_out;
+        }
+    }
+}
+
 std::string Link::depart() {
     throw Error(std::errc::operation_not_supported,
                 "only connections through shared memory can be sent as a message; send the "
@@ -31,9 +69,9 @@ std::string Link::depart() {
 }
 
 void Link::throw_direction(const char* verb, const char* wants) {
-    throw Error(std::errc::operation_not_permitted,
-                fmt::format("{} at an end that {}; use the other one, or a duplex pipe", verb,
-                            wants));
+    throw Error(
+        std::errc::operation_not_permitted,
+        fmt::format("{} at an end that {}; use the other one, or a duplex pipe", verb, wants));
 }
 
 } // namespace detail
@@ -97,8 +135,8 @@ void AnyConnection::send_bytes(std::span<const std::byte> bytes, std::ptrdiff_t 
 
 std::vector<std::byte> AnyConnection::recv_bytes(std::optional<std::ptrdiff_t> max_length) {
     if (max_length && *max_length < 0)
-        throw InvalidArgument(fmt::format("a maximum length of {}; it cannot be negative",
-                                          *max_length));
+        throw InvalidArgument(
+            fmt::format("a maximum length of {}; it cannot be negative", *max_length));
     detail::Received received;
     const std::size_t most = max_length ? static_cast<std::size_t>(*max_length) : unlimited;
     if (link().receive(received, platform::Deadline::never(), most) != Outcome::done)
@@ -108,8 +146,8 @@ std::vector<std::byte> AnyConnection::recv_bytes(std::optional<std::ptrdiff_t> m
 
 std::size_t AnyConnection::recv_bytes_into(std::span<std::byte> buffer, std::ptrdiff_t offset) {
     if (offset < 0 || offset > static_cast<std::ptrdiff_t>(buffer.size()))
-        throw InvalidArgument(fmt::format("offset {} does not lie in the buffer of {} bytes",
-                                          offset, buffer.size()));
+        throw InvalidArgument(
+            fmt::format("offset {} does not lie in the buffer of {} bytes", offset, buffer.size()));
     detail::Received received;
     if (!receive_before(received, platform::Deadline::never()))
         throw_ended();
@@ -137,6 +175,30 @@ bool AnyConnection::poll_before(platform::Deadline deadline) const {
 
 bool AnyConnection::ended() const {
     return link().poll(platform::Deadline::poll()) == Outcome::ended;
+}
+
+void AnyConnection::send_fd(int fd) {
+    link().send_fd(fd);
+}
+int AnyConnection::recv_fd() {
+    const auto fd = fd_before(platform::Deadline::never());
+    if (!fd)
+        throw_ended();
+    return *fd;
+}
+std::optional<int> AnyConnection::fd_before(platform::Deadline deadline) {
+    int fd = -1;
+    if (link().receive_fd(fd, deadline) != Outcome::done)
+        return std::nullopt;
+    return fd;
+}
+int AnyConnection::fileno() const {
+    const int fd = link().descriptor();
+    if (fd < 0)
+        throw Error(std::errc::operation_not_supported,
+                    "a pipe in shared memory has no descriptor of its own; make one with "
+                    "Readiness, or use wait()");
+    return fd;
 }
 
 void AnyConnection::close() noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "channel/source.hpp"
 #include "platform/system.hpp"
 
 #include <multifork/channel/connection.hpp>
@@ -7,6 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -36,11 +39,23 @@ public:
     [[nodiscard]] virtual bool readable() const noexcept = 0;
     [[nodiscard]] virtual bool writable() const noexcept = 0;
 
+    /// What to wait for: something in shared memory, or a descriptor.
+    [[nodiscard]] virtual std::shared_ptr<Source> source() { return nullptr; }
+    [[nodiscard]] virtual int descriptor() { return -1; }
+
+    /// \throws Error when this kind of link takes none
+    virtual void send_fd(int fd);
+    /// \return Outcome::done, and the descriptor in `fd` \throws the same
+    [[nodiscard]] virtual Outcome receive_fd(int& fd, platform::Deadline deadline);
+
     /// Takes another end for a message to bring. \throws Error when this kind of link cannot travel
     [[nodiscard]] virtual std::string depart();
     [[nodiscard]] virtual std::string describe() const = 0;
 
 protected:
+    /// Receives a descriptor from a Unix socket; `wait()` waits and says false when time ran out.
+    [[nodiscard]] static Outcome await_descriptor(int socket, int& fd,
+                                                  const std::function<bool()>& wait);
     [[noreturn]] static void throw_direction(const char* verb, const char* wants);
 };
 

@@ -1,12 +1,16 @@
 #include "channel/pipe_link.hpp"
 
 #include "core/ring_arm.hpp"
+#include "platform/fd_passing.hpp"
 
 #include <multifork/channel/pipe.hpp>
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -175,6 +179,8 @@ void PipeLink::close() noexcept {
         in_->close();
     if (out_)
         out_->close();
+    const std::scoped_lock hold(closing_);
+    descriptors_.reset();
 }
 
 bool PipeLink::closed() const noexcept {
@@ -184,6 +190,82 @@ bool PipeLink::closed() const noexcept {
 std::string PipeLink::describe() const {
     const char* const can = !out_ ? "to receive" : !in_ ? "to send" : "to receive and send";
     return fmt::format("<Connection {}, {}>", can, closed() ? "closed" : "open");
+}
+
+namespace {
+
+/// A pipe as one of several things that somebody waits for.
+class PipeSource final : public Source {
+public:
+    explicit PipeSource(std::shared_ptr<PipeEnd> end) noexcept : end_(std::move(end)) {}
+    liveness::Domain& domain() const noexcept override { return end_->object().space().domain(); }
+    core::RingHeader& ring() const noexcept override { return end_->ring(); }
+    bool ready() override {
+        return core::ring_size(end_->ring(), end_->shape()) > 0 || end_->closed() ||
+               nobody_there(*end_);
+    }
+    bool arm(liveness::Sleep& sleep) override {
+        const std::uint32_t changes = end_->cell().changes.load();
+        if (!core::ring_arm_not_empty(end_->ring(), sleep) || end_->closed())
+            return false;
+        sleep.while_equal(end_->cell().changes, changes);
+        return true;
+    }
+    bool arm_peers(liveness::Sleep& sleep, bool& unwatched) override {
+        const auto holders = end_->peers(&sleep);
+        unwatched = unwatched || holders.unwatched;
+        return holders.living > 0;
+    }
+
+private:
+    std::shared_ptr<PipeEnd> end_;
+};
+
+} // namespace
+
+std::shared_ptr<Source> PipeLink::source() {
+    PipeEnd& end = reading("wait()");
+    const PipeEnd::Use use(end);
+    return std::make_shared<PipeSource>(in_);
+}
+
+// ---- descriptors beside the messages: a pair of Unix sockets, which the kernel keeps whole
+// -------------------------------------------------------------------------------------------------
+
+std::shared_ptr<platform::Descriptor> PipeLink::descriptors() const {
+    const std::scoped_lock hold(closing_);
+    if (has_descriptors_ && !descriptors_)
+        throw ConnectionClosed("this end of the connection was closed in this process");
+    return descriptors_;
+}
+
+void PipeLink::send_fd(int fd) {
+    const auto socket = descriptors();
+    if (!socket)
+        return Link::send_fd(fd);
+    static_cast<void>(writing("send_fd()"));
+    for (;;) {
+        const int error = platform::send_descriptor(socket->get(), fd);
+        if (error == 0)
+            return;
+        if (error == EPIPE || error == ECONNRESET || error == ENOTCONN)
+            throw BrokenPipe("send_fd() to a connection whose other end nobody holds any more");
+        if (error != EAGAIN) {
+            errno = error;
+            platform::throw_errno(fmt::format("sending descriptor {}", fd));
+        }
+        pollfd room{socket->get(), POLLOUT, 0};
+        static_cast<void>(::poll(&room, 1, -1));
+    }
+}
+
+Link::Outcome PipeLink::receive_fd(int& fd, platform::Deadline deadline) {
+    const auto socket = descriptors();
+    if (!socket)
+        return Link::receive_fd(fd, deadline);
+    static_cast<void>(reading("recv_fd()"));
+    return await_descriptor(socket->get(), fd,
+                            [&] { return platform::wait_readable(socket->get(), deadline.ns()); });
 }
 
 // ---- connections that travel
@@ -205,6 +287,10 @@ References parse(const std::string& text) {
 } // namespace
 
 std::string PipeLink::depart() {
+    if (has_descriptors_)
+        throw Error(std::errc::operation_not_supported,
+                    "a pipe with {.descriptors = true} cannot be sent as a message; make it "
+                    "without, or let the other process inherit it");
     References references{};
     if (in_)
         references[0] = in_->send_copy();
@@ -249,9 +335,19 @@ std::pair<AnyConnection, AnyConnection> make_pipe(const PipeOptions& options) {
     PipeEnd::Both back;
     if (options.duplex)
         back = PipeEnd::make(options.capacity);
-    return {AnyConnection(std::make_shared<PipeLink>(std::move(there.reader), std::move(back.writer))),
-            AnyConnection(
-                std::make_shared<PipeLink>(std::move(back.reader), std::move(there.writer)))};
+    platform::Descriptor one;
+    platform::Descriptor two;
+    if (options.descriptors) {
+        std::array<int, 2> pair{};
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
+            platform::throw_errno("making the sockets for a pipe's descriptors");
+        one = platform::Descriptor(pair[0]);
+        two = platform::Descriptor(pair[1]);
+    }
+    return {AnyConnection(std::make_shared<PipeLink>(std::move(there.reader),
+                                                     std::move(back.writer), std::move(one))),
+            AnyConnection(std::make_shared<PipeLink>(std::move(back.reader),
+                                                     std::move(there.writer), std::move(two)))};
 }
 
 } // namespace multifork::detail

@@ -4,6 +4,7 @@
 #include "channel/link.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace multifork::detail {
@@ -12,8 +13,13 @@ namespace multifork::detail {
 /// another, or one of these.
 class PipeLink final : public Link {
 public:
-    PipeLink(std::shared_ptr<arena::PipeEnd> in, std::shared_ptr<arena::PipeEnd> out) noexcept
-        : in_(std::move(in)), out_(std::move(out)) {}
+    /// \param descriptors  one of a pair of Unix sockets for send_fd(); may be empty
+    PipeLink(std::shared_ptr<arena::PipeEnd> in, std::shared_ptr<arena::PipeEnd> out,
+             platform::Descriptor descriptors = {}) noexcept
+        : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)),
+          descriptors_(has_descriptors_
+                           ? std::make_shared<platform::Descriptor>(std::move(descriptors))
+                           : nullptr) {}
     ~PipeLink() override { close(); }
 
     bool send(std::span<const std::byte> bytes, platform::Deadline deadline) override;
@@ -23,6 +29,9 @@ public:
     bool closed() const noexcept override;
     bool readable() const noexcept override { return in_ != nullptr; }
     bool writable() const noexcept override { return out_ != nullptr; }
+    std::shared_ptr<Source> source() override;
+    void send_fd(int fd) override;
+    Outcome receive_fd(int& fd, platform::Deadline deadline) override;
     std::string depart() override;
     std::string describe() const override;
 
@@ -35,6 +44,11 @@ private:
 
     std::shared_ptr<arena::PipeEnd> in_;
     std::shared_ptr<arena::PipeEnd> out_;
+    [[nodiscard]] std::shared_ptr<platform::Descriptor> descriptors() const;
+
+    bool has_descriptors_;
+    mutable std::mutex closing_; // of descriptors_
+    std::shared_ptr<platform::Descriptor> descriptors_;
 };
 
 } // namespace multifork::detail

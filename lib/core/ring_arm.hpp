@@ -6,7 +6,8 @@
 
 // For those who sleep at a ring and at other things besides: how to go to sleep at the ring's part.
 // The rules are those of the ring's own sleepers (head comment of multifork/core/ring.hpp): who has
-// slept stores 1 into the flag again, and passes the wake-up on unless it has settled it (WakeDebt).
+// slept stores 1 into the flag again, and passes the wake-up on unless it has settled it
+// (WakeDebt).
 
 namespace multifork::core {
 

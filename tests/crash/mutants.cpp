@@ -6,6 +6,7 @@
 #include "crash/semaphore.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
+#include "crash/wait.hpp"
 
 #include "crash/harness/crash_test.hpp"
 
@@ -54,6 +55,7 @@ MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(silent_end, pipe_scenarios::the_last_writer_closes<Plain>(true))
+MULTIFORK_MUTANT_TEST(keep_wake_up, wait_scenarios::wait_woken())
 MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
 MULTIFORK_MUTANT_TEST(unseen_change,
                       pipe_scenarios::close_and_recv(Pair::Order::b_first, true), ends)

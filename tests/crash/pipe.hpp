@@ -85,7 +85,8 @@ Scenario recv_with_a_sender_asleep() {
     return scenario;
 }
 
-/// The victim sleeps in recv first in line, is woken for a message, and dies; another sleeps behind.
+/// The victim sleeps in recv first in line, is woken for a message, and dies; another sleeps
+/// behind.
 template <class Kind>
 Scenario recv_woken() {
     const auto world = std::make_shared<PipeWorld<Kind>>();
@@ -123,13 +124,18 @@ inline Scenario poll_woken() {
 
 // ---- the end of the stream: the victim is the last one that holds the other end
 
-/// The victim alone holds the writing end, and does `operation`; the receiver sleeps, or comes late.
+/// The victim alone holds the writing end, and does `operation`; the receiver sleeps, or comes
+/// late.
 template <class Kind>
 Scenario last_writer(const char* name, bool asleep, Action operation_of(SharedPipe<Kind>)) {
     const auto world = std::make_shared<PipeWorld<Kind>>();
     Scenario scenario = at_pipe<Kind>(world, name, 0);
+    scenario.prepare = [world] {
+        world->warm_up();
+        world->reader->close();
+    };
     scenario.operation = operation_of(world);
-    (asleep ? scenario.early : scenario.late) = {world->only_receiver()};
+    (asleep ? scenario.early : scenario.late).push_back(world->only_receiver());
     scenario.all_forked = [world] { world->writer->close(); };
     scenario.check = [world](Round& round) {
         const std::uint64_t got = round.result_of(0, "a receiver sleeps on, and nobody can send");
@@ -147,12 +153,12 @@ Scenario last_writer(const char* name, bool asleep, Action operation_of(SharedPi
 
 template <class Kind>
 Scenario the_last_writer_is_killed_in_send(bool asleep) {
-    Scenario scenario = last_writer<Kind>(
-        asleep ? "the last writer in send, a receiver asleep"
-               : "the last writer in send, a receiver comes",
-        asleep, [](SharedPipe<Kind> world) -> Action {
-            return [world] { world->writer->send(Kind::make(from_victim)); };
-        });
+    Scenario scenario =
+        last_writer<Kind>(asleep ? "the last writer in send, a receiver asleep"
+                                 : "the last writer in send, a receiver comes",
+                          asleep, [](SharedPipe<Kind> world) -> Action {
+                              return [world] { world->writer->send(Kind::make(from_victim)); };
+                          });
     scenario.nothing_owed_at_the_end = false;
     return scenario;
 }
@@ -170,6 +176,10 @@ Scenario the_last_writer_closes(bool asleep) {
 inline Scenario the_last_reader_closes() {
     const auto world = std::make_shared<PipeWorld<Long>>();
     Scenario scenario = at_pipe<Long>(world, "the last reader closes, a sender asleep", 3);
+    scenario.prepare = [world] {
+        world->warm_up();
+        world->writer->close();
+    };
     scenario.operation = [world] { world->reader->close(); };
     scenario.early = {world->only_sender(from_partner)};
     scenario.all_forked = [world] { world->reader->close(); };
@@ -185,6 +195,10 @@ inline Scenario the_last_reader_closes() {
 inline Scenario the_last_end_travels() {
     const auto world = std::make_shared<PipeWorld<Plain>>();
     Scenario scenario = at_pipe<Plain>(world, "the last writing end travels", 0);
+    scenario.prepare = [world] {
+        world->warm_up();
+        world->reader->close();
+    };
     scenario.operation = [world] {
         auto [a, b] = Pipe<Connection<Plain::Type>>();
         a.send(*world->writer);

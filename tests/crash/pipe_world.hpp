@@ -66,13 +66,17 @@ public:
     Job only_receiver() {
         return [this] {
             writer->close();
-            return receive();
+            const std::uint64_t got = receive();
+            reader->close();
+            return got;
         };
     }
     Job only_sender(std::uint64_t n) {
         return [this, n] {
             reader->close();
-            return transmit(n);
+            const std::uint64_t sent = transmit(n);
+            writer->close();
+            return sent;
         };
     }
     Job sender(std::uint64_t n) {

@@ -108,7 +108,8 @@ public:
     /// \throws BufferTooShort, with the message, when it does not fit
     /// \throws InvalidArgument when `offset` is not inside of `buffer`; and as recv_bytes()
     std::size_t recv_bytes_into(std::span<std::byte> buffer, std::ptrdiff_t offset = 0);
-    /// \return nothing when there is no message now, or the stream has ended \throws as recv_bytes()
+    /// \return nothing when there is no message now, or the stream has ended \throws as
+    /// recv_bytes()
     [[nodiscard]] std::optional<std::vector<std::byte>> try_recv_bytes() {
         return bytes_before(platform::Deadline::poll());
     }
@@ -130,6 +131,23 @@ public:
     }
     /// Whether nothing is left to receive and nobody holds the other end: that is for good.
     [[nodiscard]] bool ended() const;
+
+    /// Sends a copy of an open file descriptor; `fd` may be closed at once. Over Unix sockets, and
+    /// over pipes that were made with `.descriptors = true`; there beside the messages, not in line
+    /// with them. \throws Error elsewhere; BrokenPipe, ConnectionClosed
+    void send_fd(int fd);
+    /// Receives one, which belongs to the caller; it is closed by exec.
+    /// \throws EndOfStream, ConnectionClosed; Error when something else came than a descriptor
+    [[nodiscard]] int recv_fd();
+    /// Waits at most `wait`. \return nothing when time ran out, or the stream has ended
+    template <class Rep, class Period>
+    [[nodiscard]] std::optional<int>
+    try_recv_fd_for(const std::chrono::duration<Rep, Period>& wait) {
+        return fd_before(platform::Deadline::after(wait));
+    }
+    /// The socket's descriptor, for poll() and the like; it belongs to the connection.
+    /// \throws Error for a pipe in shared memory, which has none: see Readiness
+    [[nodiscard]] int fileno() const;
 
     /// Gives this end up, for all copies in this process. Twice is once.
     void close() noexcept;
@@ -173,6 +191,7 @@ protected:
 private:
     [[nodiscard]] bool poll_before(platform::Deadline deadline) const;
     [[nodiscard]] std::optional<std::vector<std::byte>> bytes_before(platform::Deadline deadline);
+    [[nodiscard]] std::optional<int> fd_before(platform::Deadline deadline);
     [[nodiscard]] std::string depart() const;
     void arrive(const std::string& reference);
 
