@@ -309,6 +309,40 @@ BOOST_AUTO_TEST_CASE(a_connection_that_could_not_be_sent_does_not_stay_open) {
     inner.close();
 }
 
+BOOST_AUTO_TEST_CASE(a_ledger_that_is_full) {
+    const std::size_t room = mp::core::PipeCell::capacity;
+    auto [outer, inner] = mp::Pipe<mp::Connection<int>>({.capacity = room + 10});
+    auto [reader, writer] = mp::Pipe<int>(false);
+    for (std::size_t i = 2; i < room; ++i)
+        outer.send(writer);
+    support::expect_error<mp::OutOfSharedMemory>([&, &o = outer, &w = writer] { o.send(w); },
+                                                 {"248", "close those"});
+    support::run_in_child([&, &w = writer] {
+        support::demand(w.closed()); // no entry was left for it
+        bool refused = false;
+        try {
+            w.send(1);
+        } catch (const mp::ConnectionClosed&) {
+            refused = true;
+        }
+        support::demand(refused);
+    });
+    inner.recv().send(7);
+    BOOST_TEST(reader.recv() == 7);
+    outer.send(writer); // the one that was received has gone again
+}
+
+BOOST_AUTO_TEST_CASE(garbage_instead_of_a_connection) {
+    auto [outer, inner] = mp::Pipe<mp::Connection<int>>();
+    outer.send_bytes("garbage");
+    BOOST_CHECK_THROW(static_cast<void>(inner.recv()), mp::CorruptSharedMemory);
+    std::vector<std::byte> bytes(8 + 80, std::byte{0x41});
+    for (std::size_t i = 0; i < 8; ++i)
+        bytes[i] = std::byte{i == 0 ? 80u : 0u}; // a string of 80 bytes
+    outer.send_bytes(bytes);
+    BOOST_CHECK_THROW(static_cast<void>(inner.recv()), mp::CorruptSharedMemory);
+}
+
 BOOST_AUTO_TEST_CASE(bytes_in_all_forms) {
     auto [a, b] = mp::Pipe();
     a.send_bytes("hello");
