@@ -99,6 +99,7 @@ missing_packages() {
                 boost_is_new_enough || boost_package ""
                 at_least FMT_VERSION 90000 fmt/core.h || echo libfmt-dev
                 at_least CEREAL_VERSION 10301 cereal/version.hpp || echo libcereal-dev
+                compiles "$(is_there openssl/hmac.h)" || echo libssl-dev
                 ;;
             tests)
                 command -v pkg-config >/dev/null || echo pkg-config

@@ -26,6 +26,12 @@ WouldDeadlock::WouldDeadlock(std::string message)
 BrokenBarrier::BrokenBarrier(std::string message)
     : Error(std::errc::operation_canceled, std::move(message)) {}
 QueueClosed::QueueClosed(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
+EndOfStream::EndOfStream(std::string message) : Error(std::errc::no_message, std::move(message)) {}
+BrokenPipe::BrokenPipe(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
+AuthenticationError::AuthenticationError(std::string message)
+    : Error(std::errc::permission_denied, std::move(message)) {}
+ConnectionClosed::ConnectionClosed(std::string message)
+    : Error(std::errc::bad_file_descriptor, std::move(message)) {}
 OutOfSharedMemory::OutOfSharedMemory(std::string message)
     : Error(std::errc::not_enough_memory, std::move(message)) {}
 TooManyThreads::TooManyThreads(std::string message)

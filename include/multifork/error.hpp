@@ -69,6 +69,31 @@ public:
     explicit QueueClosed(std::string message);
 };
 
+/// recv() when nothing is left and nobody holds the other end any more: all have closed it, or
+/// ended, or were killed.
+class MULTIFORK_API EndOfStream : public Error {
+public:
+    explicit EndOfStream(std::string message);
+};
+
+/// send() to a connection whose other end nobody holds any more.
+class MULTIFORK_API BrokenPipe : public Error {
+public:
+    explicit BrokenPipe(std::string message);
+};
+
+/// A peer does not know the key, or is another user's process.
+class MULTIFORK_API AuthenticationError : public Error {
+public:
+    explicit AuthenticationError(std::string message);
+};
+
+/// Any use of a Connection or Listener after its close().
+class MULTIFORK_API ConnectionClosed : public Error {
+public:
+    explicit ConnectionClosed(std::string message);
+};
+
 /// The arena, /dev/shm or the machine has no room for what was asked.
 class MULTIFORK_API OutOfSharedMemory : public Error {
 public:

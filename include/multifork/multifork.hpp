@@ -8,10 +8,14 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/copy.hpp>
 #include <multifork/channel/joinable_queue.hpp>
+#include <multifork/channel/connection.hpp>
+#include <multifork/channel/listener.hpp>
+#include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
 #include <multifork/channel/simple_queue.hpp>
 #include <multifork/channel/value.hpp>
+#include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>

@@ -2,11 +2,16 @@
 
 #include "arena/layout.hpp"
 
+#include <multifork/core/pipe_cell.hpp>
 #include <multifork/liveness/domain.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+namespace multifork::liveness {
+class Sleep;
+}
 
 namespace multifork::arena {
 
@@ -41,6 +46,33 @@ public:
                       std::uint64_t position) noexcept;
     bool take_from_ring(std::uint64_t block, std::uint64_t ring_block,
                         std::uint64_t position) noexcept;
+
+    /// \name The ends of pipes; see core/pipe_cell.hpp and pipes.cpp
+    /// @{
+    /// An entry of a ledger, as who made it knows it.
+    struct PipeEntry {
+        std::uint32_t index = 0;
+        std::uint64_t word = 0; // 0: none
+    };
+    /// Takes an end for the process. \return no entry when the ledger is full of living processes
+    PipeEntry join_pipe(std::uint64_t block, ProcessId process, std::uint64_t end) noexcept;
+    /// Takes an end that travels: its sender's entry must still stand, and then goes. \return no
+    /// entry when it does not, or when no such pipe is there
+    PipeEntry adopt_pipe(std::uint64_t block, ProcessId process, PipeEntry from) noexcept;
+    /// Gives an end up. Frees the pipe if nobody holds one any more.
+    void leave_pipe(std::uint64_t block, PipeEntry entry) noexcept;
+    /// Who holds that end, as far as a look without the lock can tell.
+    struct Holders {
+        std::uint32_t living = 0;
+        /// Some of them have no thread whose beacon tells of their end: look again, and again.
+        bool unwatched = false;
+    };
+    /// \param sleep  is to wake when one of them ends; may be null
+    [[nodiscard]] Holders pipe_holders(const core::PipeCell& pipe, core::PipeRole role,
+                                       liveness::Sleep* sleep) const noexcept;
+    /// Whether certainly nobody holds that end: nobody will ever again.
+    [[nodiscard]] bool pipe_is_deserted(std::uint64_t block, core::PipeRole role) noexcept;
+    /// @}
 
     /// Frees what the dead have left. Costs a walk over all blocks.
     void sweep() noexcept;
@@ -97,7 +129,14 @@ private:
     void put_free(std::uint64_t offset) noexcept;
     void retire_or_free(std::uint64_t offset) noexcept;
     void free_messages_of(std::uint64_t ring_block) noexcept;
-    [[nodiscard]] bool still_reachable(const BlockHeader& block) const noexcept;
+    [[nodiscard]] bool still_reachable(std::uint64_t block) const noexcept;
+    [[nodiscard]] core::PipeCell& pipe_in(std::uint64_t block) const noexcept {
+        return *reinterpret_cast<core::PipeCell*>(base_ + block + sizeof(BlockHeader));
+    }
+    enum class Life : std::uint8_t { gone, watched, unwatched };
+    [[nodiscard]] Life life_of(std::uint64_t pipe_entry) const noexcept;
+    [[nodiscard]] bool anybody_holds(const core::PipeCell& pipe) const noexcept;
+    [[nodiscard]] PipeEntry put_pipe_entry(core::PipeCell& pipe, std::uint64_t word) noexcept;
     void free_unreachable() noexcept;
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;

@@ -18,11 +18,6 @@ constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock, if
 // worth more.
 constexpr std::uint64_t release_pages_above = 16ull << 20;
 
-bool may_own_messages(const BlockHeader& block) noexcept {
-    const Kind kind = block.kind.load(relaxed);
-    return kind == Kind::message_ring || kind == Kind::message_leases;
-}
-
 } // namespace
 
 void Heap::put_free(std::uint64_t offset) noexcept {
@@ -58,7 +53,8 @@ void Heap::free_own(std::uint64_t offset) noexcept {
 }
 
 void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
-    if (block(ring_block).kind.load(relaxed) == Kind::message_leases) {
+    const Kind kind = block(ring_block).kind.load(relaxed);
+    if (kind == Kind::message_leases) {
         // How its slots lie is not known here: whatever block says that it is the queue's, is.
         const std::uint64_t queue = owner_ring(ring_block);
         walk([&](std::uint64_t at) {
@@ -67,10 +63,16 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
         });
         return;
     }
-    auto& ring = *reinterpret_cast<core::RingHeader*>(base_ + ring_block + sizeof(BlockHeader));
+    if (kind != Kind::message_ring && kind != Kind::pipe)
+        return;
+    const std::uint64_t before = kind == Kind::pipe ? sizeof(core::PipeCell) : 0;
+    if (block(ring_block).size < sizeof(BlockHeader) + before + sizeof(core::RingHeader))
+        return;
+    auto& ring =
+        *reinterpret_cast<core::RingHeader*>(base_ + ring_block + sizeof(BlockHeader) + before);
     const std::uint64_t owner = owner_ring(ring_block);
     const std::uint64_t room =
-        block(ring_block).size - sizeof(BlockHeader) - sizeof(core::RingHeader);
+        block(ring_block).size - sizeof(BlockHeader) - before - sizeof(core::RingHeader);
     for (std::uint64_t at = 0; at + message_slot_bytes <= room; at += message_slot_bytes) {
         auto& slot = *reinterpret_cast<MessageSlot*>(ring.slots() + at);
         // The owner word decides: a block that was freed, or freed and used again, is not this
@@ -84,7 +86,12 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
     }
 }
 
-bool Heap::still_reachable(const BlockHeader& dropped) const noexcept {
+bool Heap::still_reachable(std::uint64_t offset) const noexcept {
+    const BlockHeader& dropped = block(offset);
+    if (dropped.kind.load(relaxed) == Kind::pipe)
+        return anybody_holds(pipe_in(offset));
+    if (dropped.retired_at == dropped.birth)
+        return false;
     return std::any_of(records(), records() + used_records(), [&](const ProcessRecord& record) {
         const bool forked_meanwhile =
             record.fork_epoch > dropped.birth && record.fork_epoch <= dropped.retired_at;
@@ -97,7 +104,7 @@ bool Heap::still_reachable(const BlockHeader& dropped) const noexcept {
 void Heap::retire_or_free(std::uint64_t offset) noexcept {
     BlockHeader& dropped = block(offset);
     dropped.retired_at = header().fork_epoch.load(relaxed);
-    if (dropped.retired_at != dropped.birth && still_reachable(dropped)) {
+    if (still_reachable(offset)) {
         compiler_barrier();
         dropped.owner.store(retired, relaxed); // COMMIT
         compiler_barrier();
@@ -105,8 +112,7 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
         header().retired_head = offset;
         return;
     }
-    if (may_own_messages(dropped))
-        free_messages_of(offset);
+    free_messages_of(offset);
     put_free(offset);
 }
 
@@ -115,12 +121,11 @@ void Heap::free_unreachable() noexcept {
     header().retired_head = 0;
     while (at != 0 && plausible(at) && block(at).owner.load(relaxed) == retired) {
         const std::uint64_t next = block(at).next;
-        if (still_reachable(block(at))) {
+        if (still_reachable(at)) {
             block(at).next = header().retired_head;
             header().retired_head = at;
         } else {
-            if (may_own_messages(block(at)))
-                free_messages_of(at);
+            free_messages_of(at);
             put_free(at);
         }
         at = next;

@@ -171,7 +171,9 @@ struct ProcessRecord {
     std::uint64_t first_ancestor;
     std::uint64_t last_ancestor;
     std::int64_t born_ns; // monotonic; a child has a while to say its pid after its parent's death
-    std::uint64_t spare;
+    // A thread of the process that lives as long as possible: whoever waits for the end of the
+    // process sleeps on its beacon. 0: none is attached. Written by the process itself.
+    std::atomic<liveness::ThreadWord> anchor;
 };
 static_assert(sizeof(ProcessRecord) == 128);
 

@@ -43,6 +43,7 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid) {
     record.born_ns = platform::monotonic_ns();
     record.parent_pid = parent_pid;
     record.objects = 0;
+    record.anchor.store(liveness::nobody, relaxed);
     record.name.fill(0);
     // What existed before this fork is older than the new epoch; what is made after it is not.
     const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;

@@ -1,5 +1,7 @@
 #include "arena/space_impl.hpp"
 
+#include "arena/pipe_end.hpp"
+
 #include <multifork/error.hpp>
 
 #include <fmt/core.h>
@@ -20,6 +22,7 @@ Space::Impl::Impl(int map_fd, const SegmentShape& shape, platform::Descriptor ke
         if (d.registry().beacons()[liveness::slot_of(me)].holdings.load(
                 std::memory_order_relaxed) != 0)
             static_cast<Impl*>(d.owner)->heap.settle_semaphores(me);
+        static_cast<Impl*>(d.owner)->hand_anchor_on(me);
     };
 }
 
@@ -65,6 +68,35 @@ void Space::Impl::become(ProcessId born) noexcept {
     heap.records()[born.record].pid = platform::process_id();
     self_ = born;
     self_pid_ = platform::process_id();
+}
+
+void Space::Impl::anchor_here() noexcept {
+    const auto self = self_if_any();
+    if (!self)
+        return;
+    const liveness::ThreadWord me = liveness::this_thread.seats[domain.index()].me;
+    std::atomic<liveness::ThreadWord>& anchor = heap.records()[self->record].anchor;
+    liveness::ThreadWord known = anchor.load();
+    while (me != liveness::nobody &&
+           (known == liveness::nobody || !liveness::is_alive(domain, known)) &&
+           !anchor.compare_exchange_weak(known, me)) {
+    }
+}
+
+void Space::Impl::hand_anchor_on(liveness::ThreadWord me) noexcept {
+    const auto self = self_if_any();
+    if (!self || heap.records()[self->record].anchor.load() != me)
+        return;
+    const liveness::Registry& registry = domain.registry();
+    const std::uint32_t used = std::min(registry.high_water.load(), domain.capacity());
+    liveness::ThreadWord next = liveness::nobody;
+    for (std::uint32_t i = 0; i < used && next == liveness::nobody && holds_pipe_ends(); ++i) {
+        const auto name =
+            liveness::make_thread_word(i, registry.beacons()[i].generation.load());
+        if (name != me && liveness::pid_of(domain, name) == platform::process_id())
+            next = name;
+    }
+    heap.records()[self->record].anchor.store(next);
 }
 
 void Space::Impl::set_process_name(std::string_view name) {

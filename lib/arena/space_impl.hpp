@@ -33,6 +33,11 @@ public:
     /// In a forked child: makes the record that its parent has begun its own, if it is still that.
     void become(ProcessId born) noexcept;
     void set_process_name(std::string_view name);
+    /// Makes the calling thread the one by whose beacon others learn of the end of this process,
+    /// unless there is one already.
+    void anchor_here() noexcept;
+    /// The thread `me` leaves: another one of this process takes that over, if any is attached.
+    void hand_anchor_on(liveness::ThreadWord me) noexcept;
 
     platform::Descriptor fd;
     memory::Mapping mapping;

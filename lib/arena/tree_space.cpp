@@ -1,4 +1,5 @@
 #include "arena/named.hpp"
+#include "arena/pipe_end.hpp"
 #include "arena/space_impl.hpp"
 
 #include <multifork/error.hpp>
@@ -94,6 +95,8 @@ extern "C" void before_fork() {
         }
     }
     reserved = false;
+    lock_pipe_ends_for_fork();
+    take_pipe_ends_for_child(born);
     lock_named_for_fork();
     liveness::before_fork();
 }
@@ -101,6 +104,7 @@ extern "C" void before_fork() {
 extern "C" void after_fork_in_parent() {
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
+    unlock_pipe_ends_after_fork();
     making.unlock();
 }
 
@@ -108,8 +112,19 @@ extern "C" void after_fork_in_child() {
     liveness::after_fork_in_child();
     unlock_named_after_fork();
     making.unlock();
-    if (Space* const tree = the_tree.load(); tree != nullptr)
+    Space* const tree = the_tree.load();
+    if (tree != nullptr)
         tree->impl().become(std::exchange(born, {}));
+    keep_pipe_ends_in_child(tree != nullptr && tree->impl().self_if_any().has_value());
+    unlock_pipe_ends_after_fork();
+    if (!holds_pipe_ends())
+        return;
+    try {
+        // From here on the kernel tells those who sleep on a pipe when this process is killed.
+        static_cast<void>(liveness::enter(tree->domain()));
+    } catch (...) {
+        // No slot: until this process has one, they look for it on a tick.
+    }
 }
 
 // When the program is loaded: handlers that were registered at the first use could miss a fork by
@@ -126,6 +141,7 @@ Space* make_tree_space() {
         auto& tree = *static_cast<Space::Impl*>(domain.owner);
         if (!tree.self_if_any())
             static_cast<void>(tree.self());
+        tree.anchor_here();
     };
     impl->set_process_name("MainProcess");
     auto* made = new Space(std::move(impl)); // never deleted: objects outlive static destructors
@@ -135,6 +151,7 @@ Space* make_tree_space() {
     // harm.
     std::atexit([] {
         leave_named_segments();
+        leave_pipe_ends();
         liveness::detach_this_thread();
     });
     return made;

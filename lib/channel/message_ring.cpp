@@ -186,7 +186,7 @@ Message::~Message() {
 
 core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shape,
                              const arena::Object& object, platform::Deadline deadline,
-                             std::span<const std::byte> bytes) {
+                             std::span<const std::byte> bytes, core::RingWait wait) {
     const Repair repair(object, ring);
     liveness::Domain& domain = object.space().domain();
     if (bytes.size() <= inline_message_bytes)
@@ -195,7 +195,7 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
             [&](std::byte* place) {
                 write_inline(settled_slot(place, ring, shape, domain, repair), bytes);
             },
-            repair);
+            repair, wait);
 
     OutgoingBlock block(object.space(), bytes);
     const core::RingResult result = core::ring_put(
@@ -204,7 +204,7 @@ core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shap
             write_block(settled_slot(place, ring, shape, domain, repair), bytes.size(), block,
                         object, ring);
         },
-        repair);
+        repair, wait);
     if (result == core::RingResult::done)
         block.sent();
     return result;
@@ -238,12 +238,12 @@ core::RingBatch message_put_some(core::RingHeader& ring, const core::RingShape& 
 }
 
 bool message_get(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
-                 platform::Deadline deadline, Message& message) {
+                 platform::Deadline deadline, Message& message, core::RingWait wait) {
     MessageReader reader(ring, shape, object);
     const auto result = core::ring_get(
         ring, shape, object.space().domain(), deadline,
         [&](const std::byte* place) { reader.read(place, message); },
-        [&](std::byte* place) { reader.after(place, message); }, Repair(object, ring));
+        [&](std::byte* place) { reader.after(place, message); }, Repair(object, ring), wait);
     if (result != core::RingResult::done)
         return false;
     reader.check(message);

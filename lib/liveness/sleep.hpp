@@ -40,6 +40,9 @@ public:
     /// Wakes when the thread of that name dies. \return false when it is dead already: do not sleep
     [[nodiscard]] bool while_alive(ThreadWord name) noexcept;
 
+    /// No word more can be named: what is not named has to be looked at on a tick.
+    [[nodiscard]] bool full() const noexcept { return count_ == words_.size(); }
+
     struct Result {
         bool slept;     ///< the words were armed: a wake-up may have been spent on this sleeper
         bool timed_out; ///< the deadline has passed

@@ -1,4 +1,5 @@
 #include "arena/named.hpp"
+#include "arena/pipe_end.hpp"
 #include "arena/space_impl.hpp"
 #include "process/child.hpp"
 #include "process/lifeline.hpp"
@@ -60,6 +61,7 @@ void flush_output() noexcept {
 void end_of_child(int status, void*) {
     flush_output();
     arena::leave_named_segments();
+    arena::leave_pipe_ends();
     liveness::detach_this_thread();
     own_board->say_exit(status);
     ::_exit(status);

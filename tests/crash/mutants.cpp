@@ -2,11 +2,13 @@
 #include "crash/leases.hpp"
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
+#include "crash/pipe.hpp"
 #include "crash/queue_get.hpp"
 #include "crash/queue_pairs.hpp"
 #include "crash/semaphore.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
+#include "crash/wait.hpp"
 
 #include "crash/harness/crash_test.hpp"
 
@@ -54,6 +56,11 @@ MULTIFORK_MUTANT_TEST(silent_return, wait_for_who_comes_back(), ends)
 MULTIFORK_MUTANT_TEST(no_sweep, make_and_drop_a_queue())
 MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
+MULTIFORK_MUTANT_TEST(silent_end, pipe_scenarios::the_last_writer_closes<Plain>(true))
+MULTIFORK_MUTANT_TEST(keep_wake_up, wait_scenarios::wait_woken())
+MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
+MULTIFORK_MUTANT_TEST(unseen_change,
+                      pipe_scenarios::close_and_recv(Pair::Order::b_first, true), ends)
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
 MULTIFORK_MUTANT_TEST(lease_first, lease_scenarios::put_alone<Plain>())

@@ -8,6 +8,7 @@ endif()
 # The library as a compiler's arguments, with what it needs.
 set(arguments
     "-I${PROJECT_SOURCE_DIR}/include" "$<TARGET_FILE:multifork>" "$<TARGET_FILE:fmt::fmt>"
+    "$<TARGET_FILE:OpenSSL::Crypto>"
     "-Wl,-rpath,$<TARGET_FILE_DIR:multifork>" -pthread)
 foreach(dependency Boost::headers cereal::cereal fmt::fmt)
     get_target_property(folders ${dependency} INTERFACE_INCLUDE_DIRECTORIES)

@@ -69,11 +69,13 @@ private:
 /// \throws OutOfSharedMemory, CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API core::RingResult
 message_put(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
-            platform::Deadline deadline, std::span<const std::byte> bytes);
+            platform::Deadline deadline, std::span<const std::byte> bytes,
+            core::RingWait wait = core::RingWait::here);
 /// \return false when time ran out, or the ring is closed and drained \throws CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API bool message_get(core::RingHeader& ring, const core::RingShape& shape,
                                              const arena::Object& object,
-                                             platform::Deadline deadline, Message& message);
+                                             platform::Deadline deadline, Message& message,
+                                             core::RingWait wait = core::RingWait::here);
 
 /// Puts as many of the messages as there is room for, under one lock.
 /// \throws OutOfSharedMemory, CorruptSharedMemory; nothing was put

@@ -207,6 +207,13 @@ public:
     [[nodiscard]] iterator begin() { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
+    /// \internal For who waits for several things (channel/waitable.hpp).
+    /// @{
+    [[nodiscard]] core::RingHeader& ring() const noexcept { return *ring_; }
+    [[nodiscard]] const core::RingShape& shape() const noexcept { return layout_.shape; }
+    [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
+    /// @}
+
     /// `<Queue 12/64 open>`
     [[nodiscard]] std::string to_string() const {
         return fmt::format("<Queue {}/{} {}>", size(), capacity(), closed() ? "closed" : "open");

@@ -82,6 +82,10 @@ struct RingShape {
 
 enum class RingResult : std::uint8_t { done, timed_out, closed };
 
+/// Whether a put waits for room and a get for an item, or leaves the waiting to its caller, who
+/// waits for more than that. The deadline then is only that of the lock.
+enum class RingWait : std::uint8_t { here, by_caller };
+
 /// What a death in the middle of a put or a get can leave in a slot, and how it is cleared away.
 /// Rings whose payload lies in the slot have none.
 struct NoRepair {
@@ -204,7 +208,8 @@ private:
 template <class Write, class Repair = NoRepair>
 [[nodiscard]] RingResult ring_put(RingHeader& ring, const RingShape& shape,
                                   liveness::Domain& domain, platform::Deadline deadline,
-                                  Write&& write, const Repair& repair = {}) {
+                                  Write&& write, const Repair& repair = {},
+                                  RingWait wait = RingWait::here) {
     WakeDebt debt(ring.not_full);
     for (;;) {
         if (!ring_lock_producers(ring, shape, domain, deadline, repair))
@@ -243,7 +248,8 @@ template <class Write, class Repair = NoRepair>
             return RingResult::done;
         }
         guard.now();
-        if (deadline.is_poll() || !ring_wait_not_full(ring, shape, domain, deadline, debt.slept))
+        if (deadline.is_poll() || wait == RingWait::by_caller ||
+            !ring_wait_not_full(ring, shape, domain, deadline, debt.slept))
             return RingResult::timed_out;
     }
 }
@@ -253,7 +259,8 @@ template <class Write, class Repair = NoRepair>
 template <class Read, class After, class Repair = NoRepair>
 [[nodiscard]] RingResult ring_get(RingHeader& ring, const RingShape& shape,
                                   liveness::Domain& domain, platform::Deadline deadline,
-                                  Read&& read, After&& after, const Repair& repair = {}) {
+                                  Read&& read, After&& after, const Repair& repair = {},
+                                  RingWait wait = RingWait::here) {
     WakeDebt debt(ring.not_empty);
     for (;;) {
         if (!ring_lock_consumers(ring, shape, domain, deadline, repair))
@@ -286,7 +293,8 @@ template <class Read, class After, class Repair = NoRepair>
             return RingResult::done;
         }
         guard.now();
-        if (deadline.is_poll() || !ring_wait_not_empty(ring, domain, deadline, debt.slept))
+        if (deadline.is_poll() || wait == RingWait::by_caller ||
+            !ring_wait_not_empty(ring, domain, deadline, debt.slept))
             return RingResult::timed_out;
     }
 }

@@ -33,6 +33,8 @@ struct PairCampaign {
         try {
             Victim b(pair.prepare_b, [this] { *result = pair.b(); });
             Victim a(pair.prepare_a, pair.a);
+            if (pair.all_forked)
+                pair.all_forked();
             if (pair.order == Pair::Order::a_first)
                 a.step(k);
             b.step(j);

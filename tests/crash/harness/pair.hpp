@@ -23,6 +23,7 @@ struct Pair {
     Action a;
     Action prepare_b = {};
     Job b;
+    Action all_forked = {}; ///< in the test, before A and B do anything
     std::function<void(PairRound&)> check;
     std::function<std::string()> state = {};
     /// When A's operation has returned, B must get on although A lives: check comes before the

@@ -44,6 +44,8 @@ void Round::run(const Scenario& scenario, unsigned long k) {
     };
 
     Victim victim(scenario.prepare, scenario.operation);
+    if (scenario.all_forked)
+        scenario.all_forked();
     set_out(scenario.early.size(), true);
     if (scenario.wake) {
         victim.step_to_sleep();

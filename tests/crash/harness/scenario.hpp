@@ -28,6 +28,7 @@ struct Scenario {
     Action set_up;                           ///< in the test: fresh objects
     Action prepare = {};                     ///< in the victim, before the marker
     Action operation;                        ///< in the victim
+    Action all_forked = {};                  ///< in the test, before anybody sets out
     std::vector<Job> early = {};             ///< partners
     Action wake = {};                        ///< in the test
     std::vector<Job> behind = {};            ///< partners

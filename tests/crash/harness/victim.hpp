@@ -61,7 +61,8 @@ private:
     unsigned long steps_ = 0;
 };
 
-/// Whether the process sleeps as the library's threads do, in FUTEX_WAITV.
+/// Whether the process sleeps as the library's threads do, in FUTEX_WAITV, or in
+/// ppoll().
 [[nodiscard]] bool sleeps_in_library(pid_t pid);
 
 } // namespace multifork::test::crash

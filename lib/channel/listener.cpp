@@ -1,0 +1,293 @@
+#include <multifork/channel/listener.hpp>
+
+#include "channel/socket_address.hpp"
+#include "channel/socket_link.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+namespace multifork {
+namespace detail {
+
+struct ListenerState {
+    ListenerState(Address a, const SocketOptions& o) : address(std::move(a)), options(o) {}
+    ~ListenerState() { close(); }
+    ListenerState(const ListenerState&) = delete;
+    ListenerState& operator=(const ListenerState&) = delete;
+
+    struct Descriptors {
+        platform::Descriptor socket;
+        platform::Descriptor wake; // readable once this process has closed the listener
+    };
+    [[nodiscard]] std::shared_ptr<const Descriptors> use() {
+        const std::scoped_lock hold(mutex);
+        if (!fds)
+            throw ConnectionClosed("this Listener was closed; accept before close()");
+        return fds;
+    }
+    void close() noexcept {
+        const std::scoped_lock hold(mutex);
+        if (!fds)
+            return;
+        if (pid == platform::process_id()) {
+            const std::uint64_t one = 1;
+            static_cast<void>(!::write(fds->wake.get(), &one, sizeof one));
+            take_file_away();
+        }
+        fds.reset();
+    }
+    /// Only if it still is the file that bind() made: another program may have put its own there.
+    void take_file_away() const noexcept {
+        struct stat now {};
+        if (inode != 0 && ::lstat(address.name().c_str(), &now) == 0 && now.st_ino == inode &&
+            now.st_dev == device)
+            ::unlink(address.name().c_str());
+    }
+
+    Address address;
+    SocketOptions options;
+    std::mutex mutex;
+    std::shared_ptr<const Descriptors> fds;
+    std::optional<Address> last;
+    std::uint32_t pid = platform::process_id();
+    ino_t inode = 0; // of a Unix socket's file
+    dev_t device = 0;
+};
+
+namespace {
+
+[[noreturn]] void throw_socket(const char* what, const Address& address) {
+    const int error = errno;
+    const char* hint = "";
+    if (error == EADDRINUSE)
+        hint = address.family() == Address::Family::tcp
+                   ? "; take another port, or end the program that has it"
+                   : "; take another name, or remove the file if no program listens there";
+    else if (error == ECONNREFUSED || error == ENOENT)
+        hint = "; nobody listens there";
+    throw Error(std::error_code(error, std::generic_category()),
+                fmt::format("{} {}: {}{}", what, address.to_string(),
+                            std::generic_category().message(error), hint));
+}
+
+platform::Descriptor new_socket(int family, const Address& address, int flags = 0) {
+    platform::Descriptor socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+    if (!socket)
+        throw_socket("making a socket for", address);
+    return socket;
+}
+
+void send_at_once(int socket, const Address& address) noexcept {
+    const int on = 1;
+    if (address.family() == Address::Family::tcp)
+        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/// \throws AuthenticationError when the process at the other end is another user's
+void check_user(int socket, const Address& address, const SocketOptions& options) {
+    if (options.any_user || address.family() != Address::Family::unix_socket)
+        return;
+    ucred peer{};
+    socklen_t length = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+        throw_socket("asking who is at", address);
+    if (peer.uid != ::geteuid())
+        throw AuthenticationError(fmt::format(
+            "the process at the other end of {} (pid {}) is user {}'s, and this one user {}'s; say "
+            ".any_user = true if that is meant",
+            address.to_string(), peer.pid, peer.uid, ::geteuid()));
+}
+
+} // namespace
+
+AnyConnection connect(const Address& address, const SocketOptions& options) {
+    platform::Descriptor socket;
+    for (const SocketAddress& to : resolve(address, false)) {
+        socket = new_socket(to.family(), address);
+        int r = 0;
+        do {
+            r = ::connect(socket.get(), to.get(), to.length);
+        } while (r != 0 && errno == EINTR && address.family() == Address::Family::unix_socket);
+        if (r != 0 && errno == EINTR) { // TCP goes on by itself
+            pollfd done{socket.get(), POLLOUT, 0};
+            while (::poll(&done, 1, -1) < 0 && errno == EINTR) {
+            }
+            int error = 0;
+            socklen_t length = sizeof error;
+            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+            errno = error;
+            r = error == 0 ? 0 : -1;
+        }
+        if (r == 0)
+            break;
+        const int error = errno;
+        socket.reset();
+        errno = error;
+    }
+    if (!socket)
+        throw_socket("connecting to", address);
+    check_user(socket.get(), address, options);
+    send_at_once(socket.get(), address);
+    AnyConnection connection(std::make_shared<SocketLink>(
+        std::move(socket), address.family() == Address::Family::unix_socket, address.to_string()));
+    if (options.authkey) {
+        answer_challenge(connection, *options.authkey, options.handshake);
+        deliver_challenge(connection, *options.authkey, options.handshake);
+    }
+    return connection;
+}
+
+AnyConnection adopt_socket(int fd) {
+    int type = 0;
+    int family = 0;
+    socklen_t length = sizeof type;
+    if (fd < 0 || ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 ||
+        type != SOCK_STREAM ||
+        (length = sizeof family, ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0))
+        throw InvalidArgument(fmt::format("{} is no stream socket; a connection needs one", fd));
+    return AnyConnection(std::make_shared<SocketLink>(platform::Descriptor(fd), family == AF_UNIX,
+                                                      fmt::format("socket {}", fd)));
+}
+
+} // namespace detail
+
+Listener::Listener(const Address& address, const SocketOptions& options)
+    : state_(std::make_shared<detail::ListenerState>(address, options)) {
+    if (options.backlog < 1)
+        throw InvalidArgument(fmt::format("a backlog of {}; at least 1", options.backlog));
+    if (options.authkey && options.authkey->empty())
+        throw InvalidArgument("an empty authentication key protects nothing; give a good one, or "
+                              "none at all");
+    auto fds = std::make_shared<detail::ListenerState::Descriptors>();
+    const detail::SocketAddress at = detail::resolve(address, true).front();
+    // Whoever accepts has polled before, and another may be quicker.
+    fds->socket = detail::new_socket(at.family(), address, SOCK_NONBLOCK);
+    const bool tcp = address.family() == Address::Family::tcp;
+    const int on = 1;
+    if (tcp)
+        ::setsockopt(fds->socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fds->socket.get(), at.get(), at.length) != 0)
+        detail::throw_socket("listening at", address);
+    if (struct stat made{};
+        !tcp && !address.abstract() && ::lstat(address.name().c_str(), &made) == 0) {
+        state_->inode = made.st_ino;
+        state_->device = made.st_dev;
+    }
+    fds->wake = platform::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const bool listens = fds->wake && ::listen(fds->socket.get(), options.backlog) == 0;
+    const int error = errno;
+    detail::SocketAddress bound;
+    bound.length = sizeof bound.storage;
+    if (tcp && ::getsockname(fds->socket.get(), reinterpret_cast<sockaddr*>(&bound.storage),
+                             &bound.length) == 0)
+        if (const auto known = bound.to_address())
+            state_->address = Address(address.name(), known->port());
+    state_->fds = std::move(fds);
+    if (!listens) {
+        errno = error;
+        detail::throw_socket("listening at", address);
+    }
+}
+
+Listener::~Listener() = default;
+Listener::Listener(Listener&&) noexcept = default;
+Listener& Listener::operator=(Listener&&) noexcept = default;
+
+detail::ListenerState& Listener::state() const {
+    if (!state_)
+        throw ConnectionClosed("this Listener was moved from; use the one it was moved to");
+    return *state_;
+}
+
+AnyConnection Listener::accept_before(platform::Deadline deadline) {
+    detail::ListenerState& listener = state();
+    const auto fds = listener.use();
+    const bool ours = listener.pid == platform::process_id(); // a child shares its parent's eventfd
+    detail::SocketAddress from;
+    platform::Descriptor socket;
+    for (;;) {
+        from.length = sizeof from.storage;
+        std::array<pollfd, 2> entries{
+            {{fds->socket.get(), POLLIN, 0}, {fds->wake.get(), POLLIN, 0}}};
+        timespec left{};
+        if (!deadline.is_never() && !deadline.is_poll()) {
+            const std::int64_t ns =
+                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
+            left = {static_cast<std::time_t>(ns / 1'000'000'000),
+                    static_cast<long>(ns % 1'000'000'000)};
+        }
+        const int r =
+            ::ppoll(entries.data(), ours ? 2 : 1, deadline.is_never() ? nullptr : &left, nullptr);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r == 0)
+            return {};
+        if (ours && entries[1].revents != 0)
+            static_cast<void>(listener.use()); // says that it was closed
+        socket = platform::Descriptor(::accept4(fds->socket.get(),
+                                                reinterpret_cast<sockaddr*>(&from.storage),
+                                                &from.length, SOCK_CLOEXEC));
+        if (socket)
+            break;
+        if (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN) {
+            if (deadline.passed())
+                return {};
+            continue;
+        }
+        detail::throw_socket("accepting at", listener.address);
+    }
+    detail::check_user(socket.get(), listener.address, listener.options);
+    detail::send_at_once(socket.get(), listener.address);
+    auto last = from.to_address();
+    const std::string peer = last ? last->to_string() : listener.address.to_string();
+    {
+        const std::scoped_lock hold(listener.mutex);
+        listener.last = std::move(last);
+    }
+    AnyConnection connection(std::make_shared<detail::SocketLink>(
+        std::move(socket), listener.address.family() == Address::Family::unix_socket, peer));
+    if (listener.options.authkey) {
+        deliver_challenge(connection, *listener.options.authkey, listener.options.handshake);
+        answer_challenge(connection, *listener.options.authkey, listener.options.handshake);
+    }
+    return connection;
+}
+
+const Address& Listener::address() const {
+    return state().address;
+}
+std::optional<Address> Listener::last_accepted() const {
+    const std::scoped_lock hold(state().mutex);
+    return state().last;
+}
+void Listener::close() noexcept {
+    if (state_)
+        state_->close();
+}
+bool Listener::closed() const noexcept {
+    if (!state_)
+        return true;
+    const std::scoped_lock hold(state_->mutex);
+    return !state_->fds;
+}
+int Listener::sentinel() const {
+    return state().use()->socket.get();
+}
+std::string Listener::to_string() const {
+    return state_ ? fmt::format("<Listener at {}, {}>", state_->address.to_string(),
+                                closed() ? "closed" : "open")
+                  : "<Listener nowhere>";
+}
+
+} // namespace multifork

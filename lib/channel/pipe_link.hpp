@@ -1,0 +1,54 @@
+#pragma once
+
+#include "arena/pipe_end.hpp"
+#include "channel/link.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace multifork::detail {
+
+/// A connection through shared memory: the reading end of one one-way pipe, the writing end of
+/// another, or one of these.
+class PipeLink final : public Link {
+public:
+    /// \param descriptors  one of a pair of Unix sockets for send_fd(); may be empty
+    PipeLink(std::shared_ptr<arena::PipeEnd> in, std::shared_ptr<arena::PipeEnd> out,
+             platform::Descriptor descriptors = {}) noexcept
+        : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)),
+          descriptors_(has_descriptors_
+                           ? std::make_shared<platform::Descriptor>(std::move(descriptors))
+                           : nullptr) {}
+    ~PipeLink() override { close(); }
+
+    bool send(std::span<const std::byte> bytes, platform::Deadline deadline) override;
+    Outcome receive(Received& into, platform::Deadline deadline, std::size_t most) override;
+    Outcome poll(platform::Deadline deadline) override;
+    void close() noexcept override;
+    bool closed() const noexcept override;
+    bool readable() const noexcept override { return in_ != nullptr; }
+    bool writable() const noexcept override { return out_ != nullptr; }
+    std::shared_ptr<Source> source() override;
+    void send_fd(int fd) override;
+    Outcome receive_fd(int& fd, platform::Deadline deadline) override;
+    std::string depart() override;
+    std::string describe() const override;
+
+    static std::shared_ptr<PipeLink> arrive(const std::string& reference);
+    static void cancel(const std::string& reference) noexcept;
+
+private:
+    [[nodiscard]] arena::PipeEnd& reading(const char* verb) const;
+    [[nodiscard]] arena::PipeEnd& writing(const char* verb) const;
+
+    std::shared_ptr<arena::PipeEnd> in_;
+    std::shared_ptr<arena::PipeEnd> out_;
+    [[nodiscard]] std::shared_ptr<platform::Descriptor> descriptors() const;
+
+    bool has_descriptors_;
+    mutable std::mutex closing_; // of descriptors_
+    std::shared_ptr<platform::Descriptor> descriptors_;
+};
+
+} // namespace multifork::detail

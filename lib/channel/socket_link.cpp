@@ -1,0 +1,279 @@
+#include "channel/socket_link.hpp"
+
+#include "platform/fd_passing.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+namespace multifork::detail {
+namespace {
+
+constexpr std::size_t read_step = 1u << 20;
+constexpr std::uint64_t longest_short = 0x7FFF'FFFF;
+
+std::size_t write_head(std::array<std::byte, 12>& head, std::uint64_t length) noexcept {
+    const auto big_endian = [&](std::size_t at, std::uint64_t value, std::size_t bytes) {
+        for (std::size_t i = 0; i < bytes; ++i)
+            head[at + i] = static_cast<std::byte>(value >> (8 * (bytes - 1 - i)));
+    };
+    if (length <= longest_short) {
+        big_endian(0, length, 4);
+        return 4;
+    }
+    big_endian(0, 0xFFFF'FFFF, 4);
+    big_endian(4, length, 8);
+    return 12;
+}
+
+std::uint64_t big_endian(std::span<const std::byte> bytes) noexcept {
+    std::uint64_t value = 0;
+    for (const std::byte byte : bytes)
+        value = value << 8 | std::to_integer<std::uint64_t>(byte);
+    return value;
+}
+
+} // namespace
+
+SocketLink::SocketLink(platform::Descriptor socket, bool local, std::string what)
+    : pid_(platform::process_id()), local_(local), what_(std::move(what)) {
+    auto fds = std::make_shared<Descriptors>();
+    fds->socket = std::move(socket);
+    fds->wake = platform::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!fds->wake)
+        platform::throw_errno("making a connection");
+    fds_ = std::move(fds);
+}
+
+SocketLink::~SocketLink() {
+    close();
+}
+
+std::shared_ptr<const SocketLink::Descriptors> SocketLink::use() const {
+    const std::scoped_lock hold(closing_);
+    if (!fds_)
+        throw ConnectionClosed("this connection was closed in this process; use it before close()");
+    return fds_;
+}
+
+void SocketLink::close() noexcept {
+    const std::scoped_lock hold(closing_);
+    closed_ = true;
+    if (!fds_)
+        return;
+    const std::uint64_t one = 1;
+    // A child shares its parent's eventfd, and must not end the parent's waits.
+    if (pid_ == platform::process_id())
+        static_cast<void>(!::write(fds_->wake.get(), &one, sizeof one));
+    fds_.reset(); // closed when the last operation has left
+}
+
+bool SocketLink::await(const Descriptors& fds, short what, platform::Deadline deadline) const {
+    std::array<pollfd, 2> entries{{{fds.socket.get(), what, 0}, {fds.wake.get(), POLLIN, 0}}};
+    const nfds_t count = pid_ == platform::process_id() ? 2 : 1;
+    for (;;) {
+        timespec left{};
+        if (!deadline.is_never() && !deadline.is_poll()) {
+            const std::int64_t ns =
+                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
+            left = {static_cast<std::time_t>(ns / 1'000'000'000),
+                    static_cast<long>(ns % 1'000'000'000)};
+        }
+        const int r =
+            ::ppoll(entries.data(), count, deadline.is_never() ? nullptr : &left, nullptr);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (closed_)
+            throw ConnectionClosed("this connection was closed by another thread, which ends what "
+                                   "waits here");
+        return r != 0;
+    }
+}
+
+bool SocketLink::send(std::span<const std::byte> bytes, platform::Deadline deadline) {
+    const auto fds = use();
+    const std::scoped_lock hold(sending_); // a message is not interrupted by another
+    std::array<std::byte, 12> head;
+    const std::size_t head_bytes = write_head(head, bytes.size());
+    const std::size_t total = head_bytes + bytes.size();
+    for (std::size_t sent = 0; sent < total;) {
+        std::array<iovec, 2> parts{};
+        std::size_t count = 0;
+        if (sent < head_bytes)
+            parts[count++] = {head.data() + sent, head_bytes - sent};
+        const std::size_t from = sent > head_bytes ? sent - head_bytes : 0;
+        if (from < bytes.size())
+            parts[count++] = {const_cast<std::byte*>(bytes.data() + from), bytes.size() - from};
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = count;
+        const ssize_t n = ::sendmsg(fds->socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) {
+            sent += static_cast<std::size_t>(n);
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno == EPIPE || errno == ECONNRESET)
+            throw BrokenPipe(
+                fmt::format("send() to {}, which has closed the connection or ended", what_));
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            platform::throw_errno("sending to " + what_);
+        // What has begun is finished: half a message would spoil all that follow.
+        if (!await(*fds, POLLOUT, sent > 0 ? platform::Deadline::never() : deadline))
+            return false;
+    }
+    return true;
+}
+
+void SocketLink::refuse(const std::string& why) {
+    close(); // where the next message begins is not known any more
+    throw Error(std::errc::message_size,
+                fmt::format("{} {}; the connection is closed", what_, why));
+}
+
+void SocketLink::parse_head(std::size_t most) {
+    if (head_read_ < 4)
+        return;
+    std::uint64_t length = big_endian({head_.data(), 4});
+    if (length == 0xFFFF'FFFF) {
+        if (head_read_ < 12)
+            return;
+        length = big_endian({head_.data() + 4, 8});
+    } else if (length > longest_short) {
+        refuse("announces a message of negative length");
+    }
+    if (length > std::numeric_limits<std::size_t>::max() / 4)
+        refuse(fmt::format("announces a message of {} bytes, which no memory holds", length));
+    if (length > most)
+        refuse(fmt::format("announces a message of {} bytes, and at most {} were expected", length,
+                           most));
+    length_ = length;
+    length_known_ = true;
+}
+
+Link::Outcome SocketLink::read_some(int socket, std::size_t most) {
+    for (;;) {
+        std::byte* to = nullptr;
+        std::size_t room = 0;
+        if (!length_known_) {
+            // The short head first: behind it may come the next message.
+            const std::size_t wanted =
+                head_read_ >= 4 && big_endian({head_.data(), 4}) == 0xFFFF'FFFF ? 12 : 4;
+            to = head_.data() + head_read_;
+            room = wanted - head_read_;
+        } else {
+            const std::size_t have = body_.size();
+            room = static_cast<std::size_t>(std::min<std::uint64_t>(length_ - have, read_step));
+            body_.resize(have + room);
+            to = body_.data() + have;
+        }
+        ssize_t n = 0;
+        if (room > 0)
+            n = ::recv(socket, to, room, MSG_DONTWAIT);
+        const int error = errno;
+        if (length_known_)
+            body_.resize(body_.size() - room + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+        if (n < 0) {
+            if (error == EINTR)
+                continue;
+            if (error == EAGAIN || error == EWOULDBLOCK)
+                return Outcome::timed_out;
+            if (error != ECONNRESET) {
+                errno = error;
+                platform::throw_errno("receiving from " + what_);
+            }
+            n = 0;
+        }
+        if (n == 0 && room > 0) {
+            if (head_read_ > 0)
+                refuse("ended in the middle of a message");
+            return Outcome::ended;
+        }
+        if (!length_known_) {
+            head_read_ += static_cast<std::size_t>(n);
+            parse_head(most);
+        }
+        if (length_known_ && body_.size() == length_)
+            return Outcome::done;
+    }
+}
+
+Link::Outcome SocketLink::receive(Received& into, platform::Deadline deadline, std::size_t most) {
+    const auto fds = use();
+    for (;;) {
+        {
+            const std::scoped_lock hold(reading_);
+            const Outcome outcome = read_some(fds->socket.get(), most);
+            if (outcome == Outcome::done) {
+                into.read = std::exchange(body_, {});
+                head_read_ = 0;
+                length_known_ = false;
+            }
+            if (outcome != Outcome::timed_out)
+                return outcome;
+        }
+        if (!await(*fds, POLLIN, deadline))
+            return Outcome::timed_out;
+    }
+}
+
+Link::Outcome SocketLink::poll(platform::Deadline deadline) {
+    const auto fds = use();
+    {
+        const std::scoped_lock hold(reading_);
+        if (head_read_ > 0) // recv() goes on with what has begun
+            return Outcome::done;
+    }
+    if (!await(*fds, POLLIN, deadline))
+        return Outcome::timed_out;
+    char byte = 0;
+    const ssize_t n = ::recv(fds->socket.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+    if (n > 0)
+        return Outcome::done;
+    return n == 0 || errno == ECONNRESET ? Outcome::ended : Outcome::timed_out;
+}
+
+int SocketLink::descriptor() {
+    return use()->socket.get();
+}
+
+void SocketLink::send_fd(int fd) {
+    const auto fds = use();
+    if (!local_)
+        Link::send_fd(fd);
+    const std::scoped_lock hold(sending_);
+    for (;;) {
+        const int error = platform::send_descriptor(fds->socket.get(), fd);
+        if (error == 0)
+            return;
+        if (error == EPIPE || error == ECONNRESET)
+            throw BrokenPipe("send_fd() to a peer that has closed the connection or ended");
+        if (error != EAGAIN) {
+            errno = error;
+            platform::throw_errno(fmt::format("sending descriptor {}", fd));
+        }
+        await(*fds, POLLOUT, platform::Deadline::never());
+    }
+}
+
+Link::Outcome SocketLink::receive_fd(int& fd, platform::Deadline deadline) {
+    const auto fds = use();
+    if (!local_)
+        return Link::receive_fd(fd, deadline);
+    return await_descriptor(fds->socket.get(), fd, [&] { return await(*fds, POLLIN, deadline); });
+}
+
+std::string SocketLink::describe() const {
+    return fmt::format("<Connection to {}, {}>", what_, closed() ? "closed" : "open");
+}
+
+} // namespace multifork::detail

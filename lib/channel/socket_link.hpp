@@ -1,0 +1,68 @@
+#pragma once
+
+#include "channel/link.hpp"
+#include "platform/system.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace multifork::detail {
+
+/// A connection through a stream socket. A message is framed as in Python: four bytes of length,
+/// big-endian, then the bytes; a length above 2^31 - 1 is -1 and then eight bytes.
+///
+/// A message that has come in part is kept until the rest comes, so that a wait may end in between.
+/// Memory for a long one is taken as it comes, not as it is announced.
+class SocketLink final : public Link {
+public:
+    /// \param what  for people: the address of the peer
+    SocketLink(platform::Descriptor socket, bool local, std::string what);
+    ~SocketLink() override;
+
+    bool send(std::span<const std::byte> bytes, platform::Deadline deadline) override;
+    Outcome receive(Received& into, platform::Deadline deadline, std::size_t most) override;
+    Outcome poll(platform::Deadline deadline) override;
+    void close() noexcept override;
+    bool closed() const noexcept override { return closed_.load(); }
+    bool readable() const noexcept override { return true; }
+    bool writable() const noexcept override { return true; }
+    int descriptor() override;
+    void send_fd(int fd) override;
+    Outcome receive_fd(int& fd, platform::Deadline deadline) override;
+    std::string describe() const override;
+
+private:
+    struct Descriptors {
+        platform::Descriptor socket;
+        platform::Descriptor wake; // readable once this process has closed the connection
+    };
+    [[nodiscard]] std::shared_ptr<const Descriptors> use() const;
+    /// \return false when time ran out \throws ConnectionClosed when it is closed meanwhile
+    bool await(const Descriptors& fds, short what, platform::Deadline deadline) const;
+    /// Reads what is there. \return done when a message is whole; timed_out: not yet
+    Outcome read_some(int socket, std::size_t most);
+    void parse_head(std::size_t most);
+    [[noreturn]] void refuse(const std::string& why);
+
+    mutable std::mutex closing_; // of fds_
+    std::shared_ptr<const Descriptors> fds_;
+    std::atomic<bool> closed_{false};
+    std::uint32_t pid_;
+    bool local_;
+    std::string what_;
+
+    std::mutex sending_;
+    std::mutex reading_; // never held while waiting
+    std::array<std::byte, 12> head_{};
+    std::size_t head_read_ = 0;
+    std::uint64_t length_ = 0;
+    bool length_known_ = false;
+    std::vector<std::byte> body_;
+};
+
+} // namespace multifork::detail

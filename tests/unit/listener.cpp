@@ -1,0 +1,379 @@
+#include <multifork/multifork.hpp>
+
+#include "support/children.hpp"
+#include "support/errors.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace mp = multifork;
+namespace support = multifork::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+/// A raw socket that is connected to a Listener, to speak whatever it likes.
+class Raw {
+public:
+    explicit Raw(const mp::Listener& listener) : connection_(mp::Client(listener.address())) {}
+    void say(std::string_view bytes) {
+        BOOST_TEST(::send(connection_.fileno(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                   static_cast<ssize_t>(bytes.size()));
+    }
+    void end() { connection_.close(); }
+    [[nodiscard]] int fd() const { return connection_.fileno(); }
+
+private:
+    mp::Connection<> connection_;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(listener)
+
+BOOST_AUTO_TEST_CASE(the_family_follows_from_the_address) {
+    using Family = mp::Address::Family;
+    BOOST_TEST((mp::Address("/tmp/x").family() == Family::unix_socket));
+    BOOST_TEST((mp::Address("localhost", 80).family() == Family::tcp));
+    BOOST_TEST(mp::Address("localhost", 80).to_string() == "localhost:80");
+    BOOST_TEST(mp::Address("::1", 80).to_string() == "[::1]:80");
+    BOOST_TEST(mp::Address(std::string("\0name", 5)).to_string() == "@name");
+    BOOST_TEST((mp::Address::any() != mp::Address::any()));
+}
+
+BOOST_AUTO_TEST_CASE(a_free_port_and_who_came) {
+    mp::Listener listener{{"127.0.0.1", 0}};
+    BOOST_TEST(listener.address().port() != 0);
+    BOOST_TEST(!listener.last_accepted().has_value());
+    auto client = mp::Client<int>(listener.address());
+    auto server = listener.accept<int>();
+    BOOST_REQUIRE(listener.last_accepted().has_value());
+    BOOST_TEST(listener.last_accepted()->name() == "127.0.0.1");
+    BOOST_TEST(listener.last_accepted()->port() != 0);
+    BOOST_TEST(listener.to_string() ==
+               fmt::format("<Listener at 127.0.0.1:{}, open>", listener.address().port()));
+}
+
+BOOST_AUTO_TEST_CASE(accept_has_a_time) {
+    mp::Listener listener;
+    BOOST_TEST(!listener.try_accept_for(0s).has_value());
+    const auto begin = std::chrono::steady_clock::now();
+    BOOST_TEST(!listener.try_accept_for(20ms).has_value());
+    BOOST_TEST((std::chrono::steady_clock::now() - begin >= 20ms));
+    auto client = mp::Client<int>(listener.address());
+    BOOST_TEST((mp::wait({listener}, 20s) == std::vector<std::size_t>{0}));
+    BOOST_TEST(listener.try_accept_for<int>(20s).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(close_ends_accept_and_recv_of_other_threads) {
+    mp::Listener listener;
+    auto client = mp::Client<int>(listener.address());
+    auto server = listener.accept<int>();
+    std::atomic<int> ended{0};
+    std::thread accepting([&] {
+        try {
+            static_cast<void>(listener.accept());
+        } catch (const mp::ConnectionClosed&) {
+            ++ended;
+        }
+    });
+    std::thread receiving([&] {
+        try {
+            static_cast<void>(server.recv());
+        } catch (const mp::ConnectionClosed&) {
+            ++ended;
+        }
+    });
+    std::this_thread::sleep_for(10ms);
+    listener.close();
+    server.close();
+    accepting.join();
+    receiving.join();
+    BOOST_TEST(ended == 2);
+    BOOST_CHECK_THROW(static_cast<void>(client.recv()), mp::EndOfStream);
+}
+
+BOOST_AUTO_TEST_CASE(nobody_listens) {
+    support::expect_error<mp::Error>([] { static_cast<void>(mp::Client("/nowhere/at/all")); },
+                                     {"connecting to", "nobody listens"});
+    BOOST_CHECK_THROW(static_cast<void>(mp::Client({"host.invalid", 1})), mp::Error);
+}
+
+BOOST_AUTO_TEST_CASE(messages_of_all_sizes_through_a_socket) {
+    mp::Listener listener{{"127.0.0.1", 0}};
+    mp::Process echo{[&] {
+        auto connection = mp::Client(listener.address());
+        while (auto bytes = connection.try_recv_bytes_for(24h))
+            connection.send_bytes(*bytes);
+    }};
+    echo.start();
+    auto connection = listener.accept();
+    for (const std::size_t size : {0u, 1u, 4u, 1000u, 70'000u, 5'000'000u}) {
+        const Bytes bytes(size, std::byte{42});
+        connection.send_bytes(bytes);
+        BOOST_TEST((connection.recv_bytes() == bytes));
+    }
+    BOOST_TEST(!connection.poll(5ms));
+    BOOST_TEST(!connection.try_recv_bytes().has_value());
+    connection.close();
+    support::expect_exit(echo);
+}
+
+BOOST_AUTO_TEST_CASE(the_right_key_and_wrong_ones) {
+    mp::Listener listener{mp::Address::any(), {.authkey = "secret"}};
+    mp::Process right{[&] {
+        auto connection = mp::Client<int>(listener.address(), {.authkey = "secret"});
+        connection.send(1);
+    }};
+    right.start();
+    BOOST_TEST(listener.accept<int>().recv() == 1);
+    support::expect_exit(right);
+
+    mp::Process wrong{[&] {
+        try {
+            static_cast<void>(mp::Client<int>(listener.address(), {.authkey = "Secret"}));
+        } catch (const mp::AuthenticationError&) {
+            return;
+        }
+        support::demand(false);
+    }};
+    wrong.start();
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept<int>()), mp::AuthenticationError);
+    support::expect_exit(wrong);
+
+    mp::Process without{[&] {
+        auto connection = mp::Client<int>(listener.address());
+        connection.send(1);
+        static_cast<void>(connection.try_recv_bytes_for(20s)); // the challenge
+    }};
+    without.start();
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept<int>()), mp::AuthenticationError);
+    support::expect_exit(without);
+    BOOST_CHECK_THROW(mp::Listener(mp::Address::any(), {.authkey = ""}), mp::InvalidArgument);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_with_a_key_distrusts_a_listener_without) {
+    mp::Listener listener;
+    std::thread server([&] {
+        auto connection = listener.accept();
+        connection.send_bytes("welcome");
+        static_cast<void>(connection.try_recv_bytes_for(20s));
+    });
+    BOOST_CHECK_THROW(static_cast<void>(mp::Client(listener.address(), {.authkey = "secret"})),
+                      mp::AuthenticationError);
+    server.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_says_nothing_does_not_hold_accept_for_ever) {
+    mp::Listener listener{mp::Address::any(), {.authkey = "secret", .handshake = 20ms}};
+    const Raw raw{listener};
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::AuthenticationError);
+}
+
+BOOST_AUTO_TEST_CASE(garbage_instead_of_an_answer) {
+    mp::Listener listener{mp::Address::any(), {.authkey = "secret"}};
+    for (const char* garbage : {"GET / HTTP/1.1\r\n\r\n", "\x7f\xff\xff\xff", "\xff\xff\xff\xfe"}) {
+        Raw raw{listener};
+        raw.say(garbage);
+        BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::AuthenticationError);
+    }
+    Raw gone{listener};
+    gone.end();
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::AuthenticationError);
+}
+
+BOOST_AUTO_TEST_CASE(another_users_process_is_refused, *boost::unit_test::label("full")) {
+    if (::geteuid() != 0)
+        return; // only root can become somebody else
+    mp::Listener listener;
+    mp::Process stranger{[&] {
+        support::demand(::setresuid(65534, 65534, 65534) == 0);
+        bool refused = false;
+        try {
+            static_cast<void>(mp::Client(listener.address()));
+        } catch (const mp::AuthenticationError&) {
+            refused = true; // it looks too
+        }
+        support::demand(refused);
+        static_cast<void>(mp::Client(listener.address(), {.any_user = true}));
+    }};
+    stranger.start();
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::AuthenticationError);
+    BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::AuthenticationError);
+    support::expect_exit(stranger);
+}
+
+BOOST_AUTO_TEST_CASE(half_a_message_and_then_death) {
+    mp::Listener listener;
+    for (const std::string_view half : {std::string_view("\0\0", 2), std::string_view("\0\0\0\x05"
+                                                                                      "abc",
+                                                                                      7)}) {
+        Raw raw{listener};
+        raw.say(half);
+        auto connection = listener.accept();
+        BOOST_TEST(!connection.try_recv_bytes_for(5ms).has_value()); // it may still come
+        raw.end();
+        support::expect_error<mp::Error>([&] { static_cast<void>(connection.recv_bytes()); },
+                                         {"middle of a message"});
+        BOOST_CHECK_THROW(static_cast<void>(connection.recv_bytes()), mp::ConnectionClosed);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_message_in_pieces_is_one_message) {
+    mp::Listener listener;
+    Raw raw{listener};
+    auto connection = listener.accept();
+    for (const char* piece : {"\x05", "a", "b", "cd"}) {
+        if (*piece == '\x05')
+            raw.say(std::string_view("\0\0\0", 3));
+        raw.say(piece);
+        BOOST_TEST(!connection.try_recv_bytes().has_value());
+    }
+    raw.say("e");
+    BOOST_TEST(connection.recv_bytes().size() == 5u);
+}
+
+BOOST_AUTO_TEST_CASE(a_length_beyond_reason_costs_no_memory) {
+    mp::Listener listener;
+    {
+        Raw raw{listener}; // 4 GiB announced, 3 bytes sent
+        raw.say(std::string_view("\xff\xff\xff\xff\0\0\0\1\0\0\0\0abc", 15));
+        auto connection = listener.accept();
+        BOOST_TEST(!connection.try_recv_bytes_for(5ms).has_value());
+        raw.end();
+        BOOST_CHECK_THROW(static_cast<void>(connection.recv_bytes()), mp::Error);
+    }
+    for (const std::string_view head :
+         {std::string_view("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12),
+          std::string_view("\x80\0\0\0", 4)}) {
+        Raw raw{listener};
+        raw.say(head);
+        auto connection = listener.accept();
+        BOOST_CHECK_THROW(static_cast<void>(connection.recv_bytes()), mp::Error);
+        BOOST_TEST(connection.closed());
+    }
+    Raw raw{listener};
+    raw.say(std::string_view("\0\0\0\x64", 4));
+    auto connection = listener.accept();
+    support::expect_error<mp::Error>([&] { static_cast<void>(connection.recv_bytes(99)); },
+                                     {"100 bytes", "99"});
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_between_unrelated_programs) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::array<int, 2> ends{};
+    BOOST_TEST_REQUIRE(::pipe(ends.data()) == 0);
+    client.send_fd(ends[1]);
+    ::close(ends[1]);
+    client.send_bytes("and a message");
+    const int got = server.recv_fd();
+    BOOST_TEST((::fcntl(got, F_GETFD) & FD_CLOEXEC) != 0);
+    BOOST_TEST(::write(got, "x", 1) == 1);
+    char byte = 0;
+    BOOST_TEST(::read(ends[0], &byte, 1) == 1);
+    ::close(got);
+    ::close(ends[0]);
+    BOOST_TEST(server.recv_bytes().size() == 13u);
+    BOOST_TEST(!server.try_recv_fd_for(5ms).has_value());
+    BOOST_CHECK_THROW(client.send_fd(44977608), mp::Error);
+    client.close();
+    BOOST_TEST(!server.try_recv_fd_for(20s).has_value());
+    BOOST_CHECK_THROW(static_cast<void>(server.recv_fd()), mp::EndOfStream);
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_of_descriptors_is_dropped) {
+    mp::Listener listener;
+    const Raw raw{listener};
+    auto server = listener.accept();
+    const auto before = support::open_descriptors();
+    for (int round = 0; round < 3; ++round) {
+        std::array<int, 100> many{};
+        many.fill(raw.fd());
+        char byte = '!';
+        iovec part{&byte, 1};
+        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof many)> control{};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* const head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof many);
+        std::memcpy(CMSG_DATA(head), many.data(), sizeof many);
+        BOOST_TEST(::sendmsg(raw.fd(), &message, 0) == 1);
+        const int got = server.recv_fd();
+        BOOST_TEST(support::open_descriptors() == before + 1);
+        ::close(got);
+    }
+    BOOST_TEST(support::open_descriptors() == before);
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_through_a_pipe) {
+    auto [a, b] = mp::Pipe({.descriptors = true});
+    std::array<int, 2> ends{};
+    BOOST_TEST_REQUIRE(::pipe(ends.data()) == 0);
+    a.send_fd(ends[1]);
+    a.send_bytes("beside the messages");
+    const int got = b.recv_fd();
+    BOOST_TEST(::write(got, "x", 1) == 1);
+    BOOST_TEST(b.recv_bytes().size() == 19u);
+    for (const int fd : {got, ends[0], ends[1]})
+        ::close(fd);
+    a.close();
+    BOOST_CHECK_THROW(static_cast<void>(b.recv_fd()), mp::EndOfStream);
+    BOOST_CHECK_THROW(b.send_fd(0), mp::BrokenPipe);
+    auto [c, d] = mp::Pipe();
+    support::expect_error<mp::Error>([&p = c] { p.send_fd(0); }, {".descriptors = true"});
+    support::expect_error<mp::Error>([&p = d] { static_cast<void>(p.fileno()); }, {"Readiness"});
+}
+
+BOOST_AUTO_TEST_CASE(a_killed_peer_ends_the_stream) {
+    mp::Listener listener{{"127.0.0.1", 0}};
+    mp::Process child{[&] {
+        auto connection = mp::Client<int>(listener.address());
+        connection.send(1);
+        ::pause();
+    }};
+    child.start();
+    auto connection = listener.accept<int>();
+    BOOST_TEST(connection.recv() == 1);
+    child.kill();
+    BOOST_CHECK_THROW(static_cast<void>(connection.recv()), mp::EndOfStream);
+    child.join();
+    BOOST_TEST(connection.ended());
+    BOOST_TEST(!connection.try_recv().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_stays_open) {
+    const auto before = support::open_descriptors();
+    for (int i = 0; i < 10; ++i) {
+        mp::Listener listener;
+        auto client = mp::Client<int>(listener.address());
+        auto server = listener.accept<int>();
+        client.send(1);
+        BOOST_TEST(server.recv() == 1);
+    }
+    BOOST_TEST(support::open_descriptors() == before);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
