@@ -154,7 +154,9 @@ private:
     [[nodiscard]] bool fd_is_ours() const noexcept;
     [[nodiscard]] int set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept;
     [[nodiscard]] std::uint64_t top() const noexcept {
-        return header().top < shape_.bytes ? header().top : shape_.bytes;
+        // relaxed: whoever has come to know of a block knows of its top by the same way
+        const std::uint64_t found = header().top.load(std::memory_order_relaxed);
+        return found < shape_.bytes ? found : shape_.bytes;
     }
     [[nodiscard]] std::uint32_t used_records() const noexcept {
         const std::uint32_t high = header().process_high_water;

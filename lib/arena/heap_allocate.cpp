@@ -129,14 +129,15 @@ std::uint64_t Heap::carve(SizeClass wanted) {
     reserve(at + wanted.bytes);
     BlockHeader& made = block(at);
     if (MULTIFORK_MUTANT(top_first))
-        heap.top = at + wanted.bytes;
+        heap.top.store(at + wanted.bytes, relaxed);
     compiler_barrier();
     made.size = wanted.bytes;
     made.serial = 0;
     made.pages_released = 0;
     made.owner.store(0, relaxed);
     compiler_barrier();
-    heap.top = at + wanted.bytes; // COMMIT: a free block more, which a rebuild would find
+    heap.top.store(at + wanted.bytes,
+                   relaxed); // COMMIT: a free block more, which a rebuild would find
     compiler_barrier();
     return at;
 }

@@ -125,8 +125,8 @@ static_assert(size_class(1ull << 47).index < size_classes); // all the addresses
 
 struct HeapHeader {
     core::LockCell lock;
-    std::uint64_t top;       // blocks lie below it. COMMITs a newly carved block
-    std::uint64_t committed; // pages below it are set aside: writing there cannot fail
+    std::atomic<std::uint64_t> top; // blocks lie below it. COMMITs a newly carved block
+    std::uint64_t committed;        // pages below it are set aside: writing there cannot fail
     std::uint64_t next_serial;
     std::atomic<std::uint64_t> fork_epoch; // forks of the tree so far
     std::uint64_t next_process_serial;

@@ -169,18 +169,21 @@ void unlock_children_after_fork() noexcept {
 } // namespace detail
 
 std::vector<ProcessHandle> active_children() {
-    const std::scoped_lock hold(detail::children().mutex);
-    std::vector<ProcessHandle> active;
-    std::erase_if(detail::own_children(), [&](const auto& weak) {
-        const auto child = weak.lock();
-        if (!child)
-            return true;
-        const std::scoped_lock hold_child(child->mutex);
-        if (child->reap_locked())
-            return true;
-        active.emplace_back(child);
-        return false;
+    std::vector<std::shared_ptr<detail::Child>> known;
+    {
+        const std::scoped_lock hold(detail::children().mutex);
+        for (const auto& weak : detail::own_children())
+            if (auto child = weak.lock())
+                known.push_back(std::move(child));
+    }
+    // Without that mutex: start() takes it, around a fork, and holds a child's.
+    std::erase_if(known, [](const auto& child) {
+        const std::scoped_lock hold(child->mutex);
+        return child->reap_locked();
     });
+    std::vector<ProcessHandle> active;
+    for (auto& child : known)
+        active.emplace_back(std::move(child));
     return active;
 }
 

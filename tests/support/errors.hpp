@@ -9,6 +9,17 @@
 
 namespace multifork::test {
 
+/// Whether `act` throws an E; for threads, in which Boost.Test's checks are not safe.
+template <class E, class Act>
+[[nodiscard]] bool throws(Act act) {
+    try {
+        act();
+    } catch (const E&) {
+        return true;
+    }
+    return false;
+}
+
 /// Checks that `act` throws exactly an E, and that what() has all the words: a message must say
 /// what happened and what to do.
 template <class E, class F>

@@ -7,6 +7,7 @@
 #include <multifork/sync/semaphore.hpp>
 
 #include "support/children.hpp"
+#include "support/errors.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -169,13 +170,11 @@ BOOST_DATA_TEST_CASE(close_wakes_sleepers_on_both_sides, both_ways, use_waitv) {
     std::atomic<pid_t> putter{0};
     std::thread one([&] {
         getter = gettid();
-        BOOST_CHECK_THROW(static_cast<void>(empty.get()), mp::QueueClosed);
-        ++told;
+        told += support::throws<mp::QueueClosed>([&] { static_cast<void>(empty.get()); });
     });
     std::thread two([&] {
         putter = gettid();
-        BOOST_CHECK_THROW(full.put(2), mp::QueueClosed);
-        ++told;
+        told += support::throws<mp::QueueClosed>([&] { full.put(2); });
     });
     support::wait_until([&] { return getter != 0 && putter != 0; });
     support::wait_until_asleep(getter);
