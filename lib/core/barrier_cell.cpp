@@ -50,21 +50,25 @@ std::span<Arrival> arrivals(const BarrierView& barrier) noexcept {
     return {barrier.cell.arrivals(), barrier.parties};
 }
 
-[[nodiscard]] bool counts(const Arrival& arrival, std::uint32_t round) noexcept {
-    return arrival.name.load() != nobody && arrival.round.load() == round;
+/// Who has arrived there in that round; nobody, if nobody has. Also without the lock: the name is
+/// taken out before the round is changed, so what stands between two equal names belongs to them.
+[[nodiscard]] ThreadWord party(const Arrival& arrival, std::uint32_t round) noexcept {
+    const ThreadWord name = arrival.name.load();
+    return arrival.round.load() == round && arrival.name.load() == name ? name : nobody;
 }
 
 std::uint32_t arrived(const BarrierView& barrier, std::uint32_t round) noexcept {
     const auto all = arrivals(barrier);
-    return static_cast<std::uint32_t>(
-        std::count_if(all.begin(), all.end(), [&](const Arrival& a) { return counts(a, round); }));
+    return static_cast<std::uint32_t>(std::count_if(
+        all.begin(), all.end(), [&](const Arrival& a) { return party(a, round) != nobody; }));
 }
 
 [[nodiscard]] bool somebody_died(const BarrierView& barrier, std::uint32_t round) noexcept {
     const auto all = arrivals(barrier);
     return !MULTIFORK_MUTANT(unwatched_party) &&
            std::any_of(all.begin(), all.end(), [&](const Arrival& a) {
-               return counts(a, round) && !liveness::is_alive(barrier.domain, a.name.load());
+               const ThreadWord name = party(a, round);
+               return name != nobody && !liveness::is_alive(barrier.domain, name);
            });
 }
 
@@ -118,8 +122,8 @@ bool watch(const BarrierView& barrier, liveness::Sleep& sleep, std::uint32_t rou
         return true;
     const auto all = arrivals(barrier);
     return std::all_of(all.begin(), all.end(), [&](const Arrival& a) {
-        const ThreadWord name = a.name.load();
-        return name == me || !counts(a, round) || sleep.while_alive(name);
+        const ThreadWord name = party(a, round);
+        return name == me || name == nobody || sleep.while_alive(name);
     });
 }
 
@@ -218,7 +222,12 @@ std::uint32_t barrier_waiting(const BarrierView& barrier) noexcept {
 
 bool barrier_broken(const BarrierView& barrier) noexcept {
     const std::uint64_t word = barrier.cell.word.load();
-    return (word & broken_bit) != 0 || somebody_died(barrier, round_of(word));
+    const std::uint32_t round = round_of(word);
+    if ((word & broken_bit) != 0)
+        return true;
+    // Who has passed since, and ended, did not die at the barrier.
+    return somebody_died(barrier, round) &&
+           outcome(barrier.cell, barrier.cell.word.load(), round) == BarrierState::waiting;
 }
 
 } // namespace multifork::core

@@ -50,6 +50,10 @@ Acquired lock_slow(LockCell& cell, liveness::Domain& domain, ThreadWord me,
         if (!liveness::is_alive(domain, liveness::name_of(seen))) {
             const bool whole = (seen & one_store_bit) != 0;
             if (on_death != OnDeath::inherit && !whole) {
+                // It may have unlocked and ended since the look at the word. Names never come back:
+                // if its name is there now, it was there when it died.
+                if (cell.word.load() != seen)
+                    continue;
                 // A wake-up may have been spent on this thread, which takes nothing: hand it to all
                 // who sleep.
                 if ((mine & waiters_bit) != 0)

@@ -112,8 +112,8 @@ Next behind_dead_writer(RwLockCell& cell, ThreadWord seen, ThreadWord me,
             platform::futex_wake(platform::low_half(cell.writer.word), platform::wake_everybody);
         return {true, {}};
     }
-    if (on_death != OnDeath::inherit)
-        return {false, Shared::owner_dead};
+    if (on_death != OnDeath::inherit) // unless it has unlocked and ended since: see lock_slow()
+        return {cell.writer.word.load() != seen, Shared::owner_dead};
     const bool mine = cell.writer.word.compare_exchange_strong(seen, me | waiters_bit);
     return {!mine, Shared::inherited};
 }

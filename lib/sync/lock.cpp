@@ -125,15 +125,18 @@ void Lock::throw_not_owner() const {
 }
 
 std::optional<Owner> Lock::owner() const {
-    const liveness::ThreadWord word = block_->cell.word.load();
-    const liveness::ThreadWord name = liveness::name_of(word);
-    if (name == liveness::nobody)
-        return std::nullopt;
-    Owner owner;
-    owner.pid = static_cast<int>(liveness::pid_of(*domain_, name));
-    owner.alive = owner.pid != 0;
-    owner.process = object_.space().process_name(name);
-    return owner;
+    for (;;) {
+        const liveness::ThreadWord name = liveness::name_of(block_->cell.word.load());
+        if (name == liveness::nobody)
+            return std::nullopt;
+        Owner owner;
+        owner.pid = static_cast<int>(liveness::pid_of(*domain_, name));
+        owner.alive = owner.pid != 0;
+        owner.process = object_.space().process_name(name);
+        // Who has unlocked and ended since did not die with the lock.
+        if (owner.alive || liveness::name_of(block_->cell.word.load()) == name)
+            return owner;
+    }
 }
 
 std::uint64_t Lock::recoveries() const noexcept {

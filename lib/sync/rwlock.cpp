@@ -129,15 +129,19 @@ bool RWLock::recover(const std::function<void()>& repair) {
 }
 
 std::optional<Owner> RWLock::writer() const {
-    const liveness::ThreadWord word = cell_->writer.word.load();
-    const liveness::ThreadWord name = liveness::name_of(word);
-    if (name == liveness::nobody || (word & liveness::one_store_bit) != 0)
-        return std::nullopt; // it only waits for the readers to go
-    Owner owner;
-    owner.pid = static_cast<int>(liveness::pid_of(*domain_, name));
-    owner.alive = owner.pid != 0;
-    owner.process = object_.space().process_name(name);
-    return owner;
+    for (;;) {
+        const liveness::ThreadWord word = cell_->writer.word.load();
+        const liveness::ThreadWord name = liveness::name_of(word);
+        if (name == liveness::nobody || (word & liveness::one_store_bit) != 0)
+            return std::nullopt; // it only waits for the readers to go
+        Owner owner;
+        owner.pid = static_cast<int>(liveness::pid_of(*domain_, name));
+        owner.alive = owner.pid != 0;
+        owner.process = object_.space().process_name(name);
+        // Who has unlocked and ended since did not die with the lock.
+        if (owner.alive || liveness::name_of(cell_->writer.word.load()) == name)
+            return owner;
+    }
 }
 
 std::size_t RWLock::readers() const noexcept {

@@ -39,7 +39,7 @@ MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_barrier, no_bell,
                            barrier_scenarios::last_arrives())
 MULTIFORK_SYNC_MUTANT_TEST(unwatched_party_is_caught_by_a_barrier, unwatched_party,
                            barrier_scenarios::one_dies_waiting())
-MULTIFORK_SYNC_MUTANT_TEST(no_bell_is_caught_by_a_rwlock, no_bell,
+MULTIFORK_SYNC_MUTANT_TEST(no_relay_is_caught_by_a_rwlock, no_relay,
                            rwlock_scenarios::write_unlock_with_sleepers())
 MULTIFORK_SYNC_MUTANT_TEST(no_reader_sweep_is_caught, no_reader_sweep,
                            rwlock_scenarios::read_and_hold())

@@ -4,11 +4,14 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 namespace mp = multifork;
+namespace support = multifork::test;
 using namespace std::chrono_literals;
 
 // A thread that ends while it holds a lock is as dead an owner as a killed process; tests/process
@@ -39,6 +42,37 @@ BOOST_AUTO_TEST_CASE(every_form_of_locking_throws_until_somebody_recovers) {
     lock.lock();
     lock.unlock();
     BOOST_TEST(lock.recoveries() == 1U);
+}
+
+// Fails when a locker that has read the owner's name, and finds the owner gone, does not look at
+// the lock again: the owner may have unlocked before it ended.
+BOOST_AUTO_TEST_CASE(an_owner_that_unlocks_and_ends_is_never_taken_for_dead) {
+    mp::Lock lock;
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> starters;
+    for (int i = 0; i < 2; ++i)
+        starters.emplace_back([&] {
+            while (!stop)
+                std::thread([&] {
+                    lock.lock();
+                    lock.unlock();
+                }).join();
+        });
+    int told = 0;
+    for (int i = 0; i < support::scaled(200'000); ++i) {
+        try {
+            if (lock.try_lock())
+                lock.unlock();
+        } catch (const mp::OwnerDied&) {
+            ++told;
+        }
+        if (const auto owner = lock.owner(); owner && !owner->alive)
+            ++told;
+    }
+    stop = true;
+    for (std::thread& starter : starters)
+        starter.join();
+    BOOST_TEST(told == 0);
 }
 
 BOOST_AUTO_TEST_CASE(owner_is_shown_as_dead) {
