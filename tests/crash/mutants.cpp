@@ -5,6 +5,7 @@
 #include "crash/queue_get.hpp"
 #include "crash/queue_pairs.hpp"
 #include "crash/semaphore.hpp"
+#include "crash/shareable_list.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
 
@@ -56,6 +57,7 @@ MULTIFORK_MUTANT_TEST(any_position, get_with_producers_asleep<Long>())
 MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
+MULTIFORK_MUTANT_TEST(list_in_place, list_scenarios::set_alone())
 MULTIFORK_MUTANT_TEST(lease_first, lease_scenarios::put_alone<Plain>())
 MULTIFORK_MUTANT_TEST(no_lease_rebuild, lease_scenarios::task_done_alone<Long>())
 MULTIFORK_MUTANT_TEST(no_redelivery, lease_scenarios::get_with_a_worker_that_comes<Plain>())
