@@ -19,16 +19,16 @@ struct SegmentHeader;
 
 /// What lies in a block; whoever frees or inspects a block knows by this what is in it.
 enum class Kind : std::uint32_t {
-    bytes = 1,    ///< a message, owned by a thread or by a queue
-    lock,         ///< core::LockCell
-    semaphore,    ///< core::SemaphoreCell
-    value,        ///< a lock and one or two copies of a T
-    ring,         ///< core::RingHeader with payloads in place
-    message_ring, ///< core::RingHeader whose slots may own blocks
-    board,        ///< what a child process tells its parent
-    trace,        ///< the lanes of a lab::Trace
-    array,        ///< elements in a row, with or without a lock before them
-    leases,       ///< core::LeaseHeader with payloads in place
+    bytes = 1,      ///< a message, owned by a thread or by a queue
+    lock,           ///< core::LockCell
+    semaphore,      ///< core::SemaphoreCell
+    value,          ///< a lock and one or two copies of a T
+    ring,           ///< core::RingHeader with payloads in place
+    message_ring,   ///< core::RingHeader whose slots may own blocks
+    board,          ///< what a child process tells its parent
+    trace,          ///< the lanes of a lab::Trace
+    array,          ///< elements in a row, with or without a lock before them
+    leases,         ///< core::LeaseHeader with payloads in place
     message_leases, ///< core::LeaseHeader whose slots may own blocks
     shared_memory,  ///< a user's bytes
     shared_list,    ///< items of several types in slots of fixed size

@@ -9,21 +9,21 @@
 namespace multifork::mutants {
 enum class Mutant {
     none,
-    no_bell,         ///< enter() does not arm the death bell
-    no_relay,        ///< who hears of a death tells nobody
-    commit_first,    ///< a queue commits before the payload is there
-    no_value_check,  ///< a sleeper does not check the commit word when it arms
-    no_recompute,    ///< the heir of a semaphore does not recompute its value
-    no_keep_waiters, ///< a woken waiter takes the lock without the waiters bit
-    torn_update,     ///< Value::update writes in place
-    no_block_repair, ///< the heir of a queue's lock leaves the dead one's message block
-    no_heap_rebuild, ///< the heir of the arena's lock trusts the free lists
-    publish_early,   ///< a slot says alive before it is in the robust list
-    silent_return,   ///< who leaves a slot does not change the relay epoch
-    no_sweep,        ///< blocks of dead threads stay
-    any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
-    give_first,      ///< a block is the queue's before a slot names it
-    top_first,       ///< the heap's top moves before the block below it has a size
+    no_bell,          ///< enter() does not arm the death bell
+    no_relay,         ///< who hears of a death tells nobody
+    commit_first,     ///< a queue commits before the payload is there
+    no_value_check,   ///< a sleeper does not check the commit word when it arms
+    no_recompute,     ///< the heir of a semaphore does not recompute its value
+    no_keep_waiters,  ///< a woken waiter takes the lock without the waiters bit
+    torn_update,      ///< Value::update writes in place
+    no_block_repair,  ///< the heir of a queue's lock leaves the dead one's message block
+    no_heap_rebuild,  ///< the heir of the arena's lock trusts the free lists
+    publish_early,    ///< a slot says alive before it is in the robust list
+    silent_return,    ///< who leaves a slot does not change the relay epoch
+    no_sweep,         ///< blocks of dead threads stay
+    any_position,     ///< the heir of a queue's lock takes whatever block lies in the slot
+    give_first,       ///< a block is the queue's before a slot names it
+    top_first,        ///< the heap's top moves before the block below it has a size
     size_first,       ///< an array grows before the new elements are there
     lease_first,      ///< a task queue commits an item before its payload is there
     no_lease_rebuild, ///< the heir of a task queue trusts its lists
