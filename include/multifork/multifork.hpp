@@ -13,6 +13,8 @@
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
+#include <multifork/channel/shareable_list.hpp>
+#include <multifork/channel/shared_memory.hpp>
 #include <multifork/channel/simple_queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/channel/waitable.hpp>

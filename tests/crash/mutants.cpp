@@ -6,6 +6,7 @@
 #include "crash/queue_get.hpp"
 #include "crash/queue_pairs.hpp"
 #include "crash/semaphore.hpp"
+#include "crash/shareable_list.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
 #include "crash/wait.hpp"
@@ -63,6 +64,7 @@ MULTIFORK_MUTANT_TEST(unseen_change,
                       pipe_scenarios::close_and_recv(Pair::Order::b_first, true), ends)
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
+MULTIFORK_MUTANT_TEST(list_in_place, list_scenarios::set_alone())
 MULTIFORK_MUTANT_TEST(lease_first, lease_scenarios::put_alone<Plain>())
 MULTIFORK_MUTANT_TEST(no_lease_rebuild, lease_scenarios::task_done_alone<Long>())
 MULTIFORK_MUTANT_TEST(no_redelivery, lease_scenarios::get_with_a_worker_that_comes<Plain>())

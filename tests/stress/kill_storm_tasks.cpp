@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::size_t workers = 4;
 constexpr std::size_t producers = 2;
-constexpr std::size_t most = 1'000'000; // items of one producer
+constexpr std::size_t most = 4'000'000; // items of one producer
 
 template <class T>
 class Storm {
