@@ -7,6 +7,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "unit/named_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -263,23 +264,26 @@ BOOST_AUTO_TEST_CASE(killed_waiters_leave_nothing_behind) {
 BOOST_AUTO_TEST_CASE(the_waiter_too_many_is_told_and_keeps_its_lock) {
     const std::string name = support::unique_name("full");
     mp::Lock lock;
-    mp::Condition condition;
-    std::vector<std::thread> threads;
-    for (std::uint32_t i = 0; i < mp::core::max_condition_waiters; ++i)
-        threads.emplace_back([&] {
-            std::unique_lock hold{lock};
-            condition.wait(hold);
-        });
-    support::wait_until([&] { return condition.waiters() == mp::core::max_condition_waiters; });
+    auto condition = mp::Condition::create(name);
     {
-        std::unique_lock hold{lock};
-        support::expect_error<mp::TooManyThreads>([&] { condition.wait(hold); },
-                                                  {"1024", "several conditions"});
-        BOOST_TEST(hold.owns_lock());
+        Waiters waiters(lock, condition, 1);
+        // As if all waited: each place has the name of the one.
+        const support::Bytes bytes(name);
+        auto& cell = bytes.root<mp::core::ConditionCell>();
+        for (auto& place : cell.places)
+            place.word.store(cell.places[0].word.load());
+        cell.used.store(mp::core::max_condition_waiters);
+        {
+            std::unique_lock hold{lock};
+            support::expect_error<mp::TooManyThreads>([&] { condition.wait(hold); },
+                                                      {"1024", "several conditions"});
+            BOOST_TEST(hold.owns_lock());
+        }
+        for (std::size_t i = 1; i < mp::core::max_condition_waiters; ++i)
+            cell.places[i].word.store(0);
+        condition.notify_all();
     }
-    condition.notify_all();
-    for (std::thread& thread : threads)
-        thread.join();
+    BOOST_TEST(condition.waiters() == 0u);
 }
 
 // Two who answer each other, as often as it takes to lose a wake-up.

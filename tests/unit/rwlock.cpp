@@ -5,6 +5,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "unit/named_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -324,20 +325,23 @@ BOOST_AUTO_TEST_CASE(readers_never_see_half_of_what_is_written) {
 }
 
 BOOST_AUTO_TEST_CASE(the_reader_too_many_is_told) {
-    mp::RWLock lock;
-    mp::Event end;
-    std::vector<std::thread> threads;
-    for (std::uint32_t i = 0; i < mp::core::max_readers; ++i)
-        threads.emplace_back([&] {
-            lock.lock_shared();
-            end.wait();
-            lock.unlock_shared();
+    const std::string name = support::unique_name("full");
+    auto lock = mp::RWLock::create(name);
+    lock.lock_shared();
+    {
+        // As if that many read: each place has the name of this thread.
+        const support::Bytes bytes(name);
+        auto& cell = bytes.root<mp::core::RwLockCell>();
+        for (auto& reader : cell.readers)
+            reader.name.store(cell.readers[0].name.load());
+        cell.used.store(mp::core::max_readers);
+        elsewhere([&] {
+            support::expect_error<mp::TooManyThreads>([&] { lock.lock_shared(); }, {"1024"});
         });
-    support::wait_until([&] { return lock.readers() == mp::core::max_readers; });
-    support::expect_error<mp::TooManyThreads>([&] { lock.lock_shared(); }, {"1024"});
-    end.set();
-    for (std::thread& thread : threads)
-        thread.join();
+        for (std::size_t i = 1; i < mp::core::max_readers; ++i)
+            cell.readers[i].name.store(0);
+    }
+    lock.unlock_shared();
     lock.lock();
     lock.unlock();
 }
