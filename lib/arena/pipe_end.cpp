@@ -170,15 +170,20 @@ std::shared_ptr<PipeEnd> PipeEnd::receive(const Reference& reference) {
 }
 
 PipeEnd::Use::Use(PipeEnd& end) : end_(end) {
-    end.uses_.fetch_add(1);
-    if (!end.closed_)
-        return;
-    end.release();
-    throw ConnectionClosed("this end of the connection was closed in this process; use it before "
-                           "close(), or copy what you need");
+    if (!end.begin_use())
+        throw ConnectionClosed("this end of the connection was closed in this process; use it "
+                               "before close(), or copy what you need");
 }
 
-void PipeEnd::release() noexcept {
+bool PipeEnd::begin_use() noexcept {
+    uses_.fetch_add(1);
+    if (!closed_)
+        return true;
+    end_use();
+    return false;
+}
+
+void PipeEnd::end_use() noexcept {
     if (uses_.fetch_sub(1) == 1)
         all_ends->give_up(this);
 }
@@ -189,7 +194,7 @@ void PipeEnd::close() noexcept {
     // Threads of this process that sleep in an operation on this end look again, and leave.
     cell_.changes.fetch_add(1);
     platform::futex_wake(cell_.changes, platform::wake_everybody);
-    release();
+    end_use();
 }
 
 Heap::Holders PipeEnd::peers(liveness::Sleep* sleep) const noexcept {

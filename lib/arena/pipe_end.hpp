@@ -51,12 +51,16 @@ public:
     void close() noexcept;
     [[nodiscard]] bool closed() const noexcept { return closed_.load(); }
 
+    /// Begins an operation, which keeps the end. \return false when it was closed
+    [[nodiscard]] bool begin_use() noexcept;
+    void end_use() noexcept;
+
     /// Keeps the end for the time of an operation.
     class Use {
     public:
         /// \throws ConnectionClosed
         explicit Use(PipeEnd& end);
-        ~Use() { end_.release(); }
+        ~Use() { end_.end_use(); }
         Use(const Use&) = delete;
         Use& operator=(const Use&) = delete;
 
@@ -77,7 +81,6 @@ public:
 
 private:
     friend struct PipeEnds;
-    void release() noexcept;
     [[nodiscard]] core::PipeRole other() const noexcept {
         return role_ == core::PipeRole::reader ? core::PipeRole::writer : core::PipeRole::reader;
     }

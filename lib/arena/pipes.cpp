@@ -29,9 +29,9 @@ bool was_killed(const liveness::Domain& domain, liveness::ThreadWord name) noexc
            beacon->generation.load() == liveness::generation_of(name);
 }
 
-/// An entry has gone. Those that look from here on see that; those that have looked before and are
-/// not asleep yet see this number changed; those that sleep are woken. If this process is killed in
-/// between, they hear of it by its beacon.
+/// An entry has changed. Those that look from here on see that; those that have looked before and
+/// are not asleep yet see this number changed; those that sleep are woken. If this process is
+/// killed in between, they hear of it by its beacon.
 void tell_sleepers(PipeCell& pipe) noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     pipe.changes.fetch_add(1);
@@ -107,12 +107,9 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEn
         return {};
     const std::uint64_t word =
         core::make_pipe_entry(process.record, process.serial, {}) | (from.word & 3);
-    const PipeEntry mine = put_pipe_entry(pipe, word);
-    if (mine.word == 0)
-        return mine;
-    pipe.entries[from.index].store(0); // COMMIT: only now
-    tell_sleepers(pipe);               // they slept on the sender's beacon
-    return mine;
+    pipe.entries[from.index].store(word); // COMMIT: from one process's to the other's
+    tell_sleepers(pipe);                  // they slept on the sender's beacon
+    return {from.index, word};
 }
 
 void Heap::leave_pipe(std::uint64_t offset, PipeEntry entry) noexcept {

@@ -70,12 +70,18 @@ bool look_and_sleep(Lookout& lookout) {
     }
     static_cast<void>(liveness::enter(lookout.domain));
     liveness::Sleep sleep(lookout.domain);
+    HeldSources held;
     {
         const std::scoped_lock hold(watching);
-        for (const auto& watch : lookout.watches)
-            if (watch->armed && watch->source->ready())
+        std::erase_if(armed, [&](const auto& watch) {
+            if (!watch->armed)
+                return true;
+            // What was closed is ready: whoever looks at it learns that.
+            const bool open = held.hold(watch->source);
+            if (!open || watch->source->ready())
                 show(*watch);
-        std::erase_if(armed, [](const auto& watch) { return !watch->armed; });
+            return !watch->armed;
+        });
     }
     sleep.while_equal(lookout.changes, changes);
     bool tick = armed.size() > most_at_once;
@@ -100,6 +106,13 @@ bool look_and_sleep(Lookout& lookout) {
     return true;
 }
 
+void show_all(Lookout& lookout) noexcept {
+    const std::scoped_lock hold(watching);
+    for (const auto& watch : lookout.watches)
+        if (watch->armed)
+            show(*watch);
+}
+
 void keep_watch(Lookout& lookout) {
     ::prctl(PR_SET_NAME, "multifork-watch");
     for (;;) {
@@ -107,16 +120,10 @@ void keep_watch(Lookout& lookout) {
             if (look_and_sleep(lookout))
                 continue;
         } catch (const Error&) {
-            // No thread slot, or memory that was overwritten: look again later, and show all, so
-            // that whoever waits finds out for himself.
-            const std::scoped_lock hold(watching);
-            for (const auto& watch : lookout.watches)
-                if (watch->armed)
-                    show(*watch);
-            if (!lookout.watches.empty()) {
-                std::this_thread::sleep_for(std::chrono::nanoseconds(look_again_ns));
-                continue;
-            }
+            // No thread slot, or memory that was overwritten: show all, so that whoever waits finds
+            // out for himself, and look again later.
+            show_all(lookout);
+            std::this_thread::sleep_for(std::chrono::nanoseconds(look_again_ns));
         }
         const std::scoped_lock hold(watching);
         if (!lookout.watches.empty())

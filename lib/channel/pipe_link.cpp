@@ -200,6 +200,8 @@ public:
     explicit PipeSource(std::shared_ptr<PipeEnd> end) noexcept : end_(std::move(end)) {}
     liveness::Domain& domain() const noexcept override { return end_->object().space().domain(); }
     core::RingHeader& ring() const noexcept override { return end_->ring(); }
+    bool begin() noexcept override { return end_->begin_use(); }
+    void end() noexcept override { end_->end_use(); }
     bool ready() override {
         return core::ring_size(end_->ring(), end_->shape()) > 0 || end_->closed() ||
                nobody_there(*end_);

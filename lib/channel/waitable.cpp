@@ -105,10 +105,18 @@ private:
     bool slept_ = false;
 };
 
+void hold_all(std::span<const Waitable> all, HeldSources& held) {
+    for (const Waitable& one : all)
+        if (one.source() != nullptr && !held.hold(one.source()))
+            throw ConnectionClosed("wait() for a connection that was closed in this process");
+}
+
 /// All lie in one space.
 Places wait_in_space(std::span<const Waitable> all, platform::Deadline deadline) {
     liveness::Domain& domain = all.front().source()->domain();
     static_cast<void>(liveness::enter(domain));
+    HeldSources held;
+    hold_all(all, held);
     Debts debts(all);
     for (;;) {
         Places ready;
@@ -139,6 +147,8 @@ Places wait_in_space(std::span<const Waitable> all, platform::Deadline deadline)
 
 /// Descriptors are among them, or objects of several spaces: all become descriptors.
 Places wait_by_descriptors(std::span<const Waitable> all, platform::Deadline deadline) {
+    HeldSources held;
+    hold_all(all, held);
     Places ready;
     Poll outside;
     for (std::size_t i = 0; i < all.size(); ++i) {

@@ -199,11 +199,16 @@ inline Scenario the_last_end_travels() {
         world->warm_up();
         world->reader->close();
     };
-    scenario.operation = [world] {
-        auto [a, b] = Pipe<Connection<Plain::Type>>();
-        a.send(*world->writer);
+    using Ends = Connection<Connection<Plain::Type>>;
+    const auto carrier = std::make_shared<std::pair<Ends, Ends>>();
+    scenario.set_up = [world, carrier] {
+        *carrier = Pipe<Connection<Plain::Type>>();
+        world->fresh(0);
+    };
+    scenario.operation = [world, carrier] {
+        carrier->first.send(*world->writer);
         world->writer->close();
-        auto again = b.recv();
+        auto again = carrier->second.recv();
         again.close();
     };
     scenario.early = {world->only_receiver()};

@@ -4,6 +4,7 @@
 #include "support/errors.hpp"
 
 #include <multifork/arena/space.hpp>
+#include <multifork/core/pipe_cell.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/liveness/tuning.hpp>
 #include <multifork/process/process.hpp>
@@ -338,7 +339,7 @@ BOOST_AUTO_TEST_CASE(garbage_instead_of_a_connection) {
     BOOST_CHECK_THROW(static_cast<void>(inner.recv()), mp::CorruptSharedMemory);
     std::vector<std::byte> bytes(8 + 80, std::byte{0x41});
     for (std::size_t i = 0; i < 8; ++i)
-        bytes[i] = std::byte{i == 0 ? 80u : 0u}; // a string of 80 bytes
+        bytes[i] = i == 0 ? std::byte{80} : std::byte{0}; // a string of 80 bytes
     outer.send_bytes(bytes);
     BOOST_CHECK_THROW(static_cast<void>(inner.recv()), mp::CorruptSharedMemory);
 }

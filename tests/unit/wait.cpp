@@ -211,6 +211,26 @@ BOOST_AUTO_TEST_CASE(a_descriptor_shows_a_message_and_the_end_of_the_stream) {
     BOOST_TEST(reader.ended());
 }
 
+BOOST_AUTO_TEST_CASE(what_is_closed_is_ready_and_its_memory_is_not_touched) {
+    for (int i = 0; i < support::scaled(50); ++i) {
+        auto ends = mp::Pipe<int>();
+        mp::Readiness ready{ends.first};
+        std::thread waiter([&] {
+            try {
+                static_cast<void>(mp::wait({ends.first}));
+            } catch (const mp::ConnectionClosed&) {
+                // close() came first
+            }
+        });
+        if (i % 2 == 0)
+            std::this_thread::sleep_for(1ms);
+        ends.first.close();
+        waiter.join();
+        BOOST_TEST(readable(ready.fd(), 20'000));
+        BOOST_CHECK_THROW(static_cast<void>(mp::wait({ends.first})), mp::ConnectionClosed);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_child_makes_its_own_descriptor) {
     mp::Queue<int> queue{4};
     mp::Readiness ready{queue};
@@ -232,6 +252,7 @@ BOOST_AUTO_TEST_CASE(a_child_makes_its_own_descriptor) {
 }
 
 BOOST_AUTO_TEST_CASE(descriptors_come_and_go) {
+    const mp::Queue<int> first{1}; // makes the arena, which has a descriptor
     const auto before = support::open_descriptors();
     for (int i = 0; i < support::scaled(100); ++i) {
         mp::Queue<int> queue{1};

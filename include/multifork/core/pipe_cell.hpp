@@ -23,8 +23,8 @@
 //
 // An end is taken by who makes the pipe; by a parent, just before the fork, for the child that it
 // will have (so that there is no moment at which a child runs that nobody counts); and by who got
-// it in a message, while the entry that the sender made for the journey still stands. So an end
-// that somebody holds has an entry at every moment. A look at the entries without the lock may
+// it in a message, by overwriting the entry that the sender made for the journey. So an end that
+// somebody holds has an entry at every moment. A look at the entries without the lock may
 // still miss one that moves meanwhile: that nobody holds an end is believed only under the lock.
 //
 // What a death leaves:
