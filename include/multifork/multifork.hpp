@@ -6,9 +6,9 @@
 #include <multifork/arena/object.hpp>
 #include <multifork/arena/space.hpp>
 #include <multifork/channel/array.hpp>
+#include <multifork/channel/connection.hpp>
 #include <multifork/channel/copy.hpp>
 #include <multifork/channel/joinable_queue.hpp>
-#include <multifork/channel/connection.hpp>
 #include <multifork/channel/listener.hpp>
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>

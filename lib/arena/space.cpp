@@ -91,8 +91,7 @@ void Space::Impl::hand_anchor_on(liveness::ThreadWord me) noexcept {
     const std::uint32_t used = std::min(registry.high_water.load(), domain.capacity());
     liveness::ThreadWord next = liveness::nobody;
     for (std::uint32_t i = 0; i < used && next == liveness::nobody && holds_pipe_ends(); ++i) {
-        const auto name =
-            liveness::make_thread_word(i, registry.beacons()[i].generation.load());
+        const auto name = liveness::make_thread_word(i, registry.beacons()[i].generation.load());
         if (name != me && liveness::pid_of(domain, name) == platform::process_id())
             next = name;
     }

@@ -60,8 +60,8 @@ MULTIFORK_MUTANT_TEST(give_first, put_alone<Long>())
 MULTIFORK_MUTANT_TEST(silent_end, pipe_scenarios::the_last_writer_closes<Plain>(true))
 MULTIFORK_MUTANT_TEST(keep_wake_up, wait_scenarios::wait_woken())
 MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
-MULTIFORK_MUTANT_TEST(unseen_change,
-                      pipe_scenarios::close_and_recv(Pair::Order::b_first, true), ends)
+MULTIFORK_MUTANT_TEST(unseen_change, pipe_scenarios::close_and_recv(Pair::Order::b_first, true),
+                      ends)
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
 MULTIFORK_MUTANT_TEST(list_in_place, list_scenarios::set_alone())

@@ -9,32 +9,28 @@
 namespace multifork::mutants {
 enum class Mutant {
     none,
-    no_bell,         ///< enter() does not arm the death bell
-    no_relay,        ///< who hears of a death tells nobody
-    commit_first,    ///< a queue commits before the payload is there
-    no_value_check,  ///< a sleeper does not check the commit word when it arms
-    no_recompute,    ///< the heir of a semaphore does not recompute its value
-    no_keep_waiters, ///< a woken waiter takes the lock without the waiters bit
-    torn_update,     ///< Value::update writes in place
-    no_block_repair, ///< the heir of a queue's lock leaves the dead one's message block
-    no_heap_rebuild, ///< the heir of the arena's lock trusts the free lists
-    publish_early,   ///< a slot says alive before it is in the robust list
-    silent_return,   ///< who leaves a slot does not change the relay epoch
-    no_sweep,        ///< blocks of dead threads stay
-    any_position,    ///< the heir of a queue's lock takes whatever block lies in the slot
-    give_first,      ///< a block is the queue's before a slot names it
-    silent_end,      ///< who gives an end of a pipe up wakes nobody
-    blind_end,       ///< who waits at a pipe does not sleep on the beacons of its peers
-    keep_wake_up,    ///< who waited for several things keeps the wake-up that it got
-    unseen_change,   ///< nor on the number of ends given up
-    top_first,       ///< the heap's top moves before the block below it has a size
-    wake_one_only,   ///< an event that is set wakes one of its sleepers
-    no_hand_on,      ///< the notification of a dead waiter goes with it
-    drop_first,      ///< a dead waiter's place is freed before its notification is handed on
-    consume_early,   ///< a notified waiter leaves its place before it has the lock back
-    unwatched_party, ///< nobody at a barrier looks whether the others live
-    no_reader_sweep, ///< the share of a dead reader stays
-    drain_unmarked,  ///< a writer that waits for readers looks like one that writes
+    no_bell,          ///< enter() does not arm the death bell
+    no_relay,         ///< who hears of a death tells nobody
+    commit_first,     ///< a queue commits before the payload is there
+    no_value_check,   ///< a sleeper does not check the commit word when it arms
+    no_recompute,     ///< the heir of a semaphore does not recompute its value
+    no_keep_waiters,  ///< a woken waiter takes the lock without the waiters bit
+    torn_update,      ///< Value::update writes in place
+    no_block_repair,  ///< the heir of a queue's lock leaves the dead one's message block
+    no_heap_rebuild,  ///< the heir of the arena's lock trusts the free lists
+    publish_early,    ///< a slot says alive before it is in the robust list
+    silent_return,    ///< who leaves a slot does not change the relay epoch
+    no_sweep,         ///< blocks of dead threads stay
+    any_position,     ///< the heir of a queue's lock takes whatever block lies in the slot
+    give_first,       ///< a block is the queue's before a slot names it
+    top_first,        ///< the heap's top moves before the block below it has a size
+    wake_one_only,    ///< an event that is set wakes one of its sleepers
+    no_hand_on,       ///< the notification of a dead waiter goes with it
+    drop_first,       ///< a dead waiter's place is freed before its notification is handed on
+    consume_early,    ///< a notified waiter leaves its place before it has the lock back
+    unwatched_party,  ///< nobody at a barrier looks whether the others live
+    no_reader_sweep,  ///< the share of a dead reader stays
+    drain_unmarked,   ///< a writer that waits for readers looks like one that writes
     size_first,       ///< an array grows before the new elements are there
     lease_first,      ///< a task queue commits an item before its payload is there
     no_lease_rebuild, ///< the heir of a task queue trusts its lists
@@ -42,6 +38,10 @@ enum class Mutant {
     count_tries_late, ///< a redelivery counts by itself, not by what the lease said
     free_before_done, ///< the block of an item goes before the item is done
     list_in_place,    ///< a ShareableList overwrites the item that counts
+    silent_end,       ///< who gives an end of a pipe up wakes nobody
+    blind_end,        ///< who waits at a pipe does not sleep on the beacons of its peers
+    keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
+    unseen_change,    ///< nor on the number of ends given up
 };
 extern Mutant active;
 } // namespace multifork::mutants

@@ -43,7 +43,7 @@ bool sleeps_in_library(pid_t pid) {
     std::array<char, 8> text{};
     const ssize_t n = ::read(fd, text.data(), text.size() - 1);
     ::close(fd);
-    const std::string call(text.data()); // or "running"
+    const std::string call(text.data());                                    // or "running"
     return n > 0 && (call.starts_with("449 ") || call.starts_with("271 ")); // futex_waitv, ppoll
 }
 
