@@ -80,6 +80,27 @@ std::vector<ProcessState> our_processes() {
     return found;
 }
 
+/// Whether a process that is not of this test has the file open: then it is that one's affair.
+bool is_used_by_others(const std::string& entry) {
+    const fs::path file = fs::path("/dev/shm") / entry;
+    std::error_code ignored;
+    for (const fs::directory_entry& process : fs::directory_iterator("/proc", ignored)) {
+        const std::string pid = process.path().filename().string();
+        if (!is_number(pid) || getpgid(static_cast<pid_t>(std::stol(pid))) == getpgrp()) {
+            continue;
+        }
+        fs::directory_iterator descriptor(process.path() / "fd", ignored);
+        for (; !ignored && descriptor != fs::directory_iterator(); descriptor.increment(ignored)) {
+            std::error_code gone;
+            if (fs::read_symlink(descriptor->path(), gone) == file && !gone) {
+                return true;
+            }
+        }
+        ignored.clear();
+    }
+    return false;
+}
+
 /// The process id in a name made by unique_name().
 std::optional<pid_t> owner_of(const std::string& name) {
     static const std::regex mark("-t([0-9]+)-");
@@ -125,7 +146,7 @@ Leftovers::Found Leftovers::find() const {
         }
     }
     for (const std::string& entry : our_entries()) {
-        if (!entries_.contains(entry)) {
+        if (!entries_.contains(entry) && !is_used_by_others(entry)) {
             found.entries.push_back(entry);
         }
     }
