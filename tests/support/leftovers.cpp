@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,7 +83,11 @@ std::vector<ProcessState> our_processes() {
 
 /// Whether a process that is not of this test has the file open: then it is that one's affair.
 bool is_used_by_others(const std::string& entry) {
-    const fs::path file = fs::path("/dev/shm") / entry;
+    // By its number: a file that got its name late has none in /proc.
+    struct stat file {};
+    if (stat((fs::path("/dev/shm") / entry).c_str(), &file) != 0) {
+        return true; // gone, as it was not ours
+    }
     std::error_code ignored;
     for (const fs::directory_entry& process : fs::directory_iterator("/proc", ignored)) {
         const std::string pid = process.path().filename().string();
@@ -91,8 +96,9 @@ bool is_used_by_others(const std::string& entry) {
         }
         fs::directory_iterator descriptor(process.path() / "fd", ignored);
         for (; !ignored && descriptor != fs::directory_iterator(); descriptor.increment(ignored)) {
-            std::error_code gone;
-            if (fs::read_symlink(descriptor->path(), gone) == file && !gone) {
+            struct stat open {};
+            if (stat(descriptor->path().c_str(), &open) == 0 && open.st_dev == file.st_dev &&
+                open.st_ino == file.st_ino) {
                 return true;
             }
         }
