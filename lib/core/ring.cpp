@@ -1,3 +1,4 @@
+#include "core/soon.hpp"
 #include "liveness/sleep.hpp"
 #include "platform/futex.hpp"
 #include "platform/spin.hpp"
@@ -8,7 +9,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <thread>
 
 namespace multifork::core {
 namespace {
@@ -38,27 +38,6 @@ private:
     std::atomic<std::uint32_t>& haste_;
     bool lingers_;
 };
-
-/// Looks out for `changed()` for about a microsecond, then lends the core to others a few times:
-/// both cost less than a sleep and its wake-up, and the second matters when there are more threads
-/// than cores.
-template <class Changed>
-bool changed_soon(Changed changed) noexcept {
-    const auto& tuning = liveness::tuning();
-    const std::uint32_t spins = tuning.spins.load(std::memory_order_relaxed);
-    for (std::uint32_t i = 0; i < spins; ++i) {
-        if (changed())
-            return true;
-        platform::spin_pause();
-    }
-    const std::uint32_t yields = tuning.yields.load(std::memory_order_relaxed);
-    for (std::uint32_t i = 0; i < yields; ++i) {
-        if (changed())
-            return true;
-        std::this_thread::yield();
-    }
-    return false;
-}
 
 /// The sleep of ring.hpp's head comment, on one flag. \return false when the time ran out
 bool sleep_on(std::atomic<std::uint32_t>& flag, liveness::Sleep& sleep, platform::Deadline deadline,

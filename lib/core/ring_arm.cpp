@@ -1,31 +1,8 @@
 #include "core/ring_arm.hpp"
 
-#include "platform/spin.hpp"
-
-#include <multifork/liveness/tuning.hpp>
-
-#include <thread>
+#include "core/soon.hpp"
 
 namespace multifork::core {
-namespace {
-
-template <class Changed>
-bool soon(Changed changed) noexcept {
-    const auto& tuning = liveness::tuning();
-    for (std::uint32_t i = tuning.spins.load(std::memory_order_relaxed); i > 0; --i) {
-        if (changed())
-            return true;
-        platform::spin_pause();
-    }
-    for (std::uint32_t i = tuning.yields.load(std::memory_order_relaxed); i > 0; --i) {
-        if (changed())
-            return true;
-        std::this_thread::yield();
-    }
-    return false;
-}
-
-} // namespace
 
 bool ring_arm_not_empty(RingHeader& ring, liveness::Sleep& sleep) {
     ring.not_empty.store(1); // before the look at tail; pairs with ring_signal()
@@ -52,10 +29,10 @@ bool ring_arm_not_full(RingHeader& ring, const RingShape& shape, liveness::Sleep
 }
 
 bool ring_item_soon(const RingHeader& ring, const RingShape& shape) noexcept {
-    return soon([&] { return ring_size(ring, shape) > 0; });
+    return changed_soon([&] { return ring_size(ring, shape) > 0; });
 }
 bool ring_room_soon(const RingHeader& ring, const RingShape& shape) noexcept {
-    return soon([&] { return ring_size(ring, shape) < shape.capacity; });
+    return changed_soon([&] { return ring_size(ring, shape) < shape.capacity; });
 }
 
 } // namespace multifork::core

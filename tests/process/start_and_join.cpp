@@ -4,11 +4,13 @@
 #include <multifork/process/this_process.hpp>
 
 #include "support/children.hpp"
+#include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,6 +311,34 @@ BOOST_AUTO_TEST_CASE(children_started_from_several_threads_at_once) {
         thread.join();
     BOOST_TEST(right == 4 * each);
     BOOST_TEST(counter.load() == 4 * each * 20);
+}
+
+// As on a kernel without pidfds: then the parent looks for the end again and again.
+BOOST_AUTO_TEST_CASE(a_child_is_joined_without_a_descriptor_too) {
+    const mp::Value<int> arena_is_made;
+    rlimit before{};
+    BOOST_TEST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int next = ::dup(STDIN_FILENO);
+    BOOST_TEST_REQUIRE(next >= 0);
+    ::close(next);
+    const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+    mp::Value<int> go{0};
+    mp::Process child{[&] {
+        while (go.load() == 0)
+            std::this_thread::yield();
+        std::exit(3);
+    }};
+    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    child.start();
+    const bool without =
+        support::throws<mp::ProcessError>([&] { static_cast<void>(child.sentinel()); });
+    const bool early = child.try_join_for(5ms);
+    go.store(1);
+    child.join();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    BOOST_TEST(without);
+    BOOST_TEST(!early);
+    BOOST_TEST(child.exitcode().value() == 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
