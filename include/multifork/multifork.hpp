@@ -20,6 +20,7 @@
 #include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
 #include <multifork/process/cpu_count.hpp>
+#include <multifork/process/finalizer.hpp>
 #include <multifork/process/logging.hpp>
 #include <multifork/process/process.hpp>
 #include <multifork/process/this_process.hpp>
