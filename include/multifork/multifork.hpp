@@ -19,6 +19,8 @@
 #include <multifork/channel/value.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
+#include <multifork/manager/manager.hpp>
+#include <multifork/manager/proxy.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/finalizer.hpp>
 #include <multifork/process/logging.hpp>
