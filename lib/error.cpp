@@ -36,6 +36,8 @@ OutOfSharedMemory::OutOfSharedMemory(std::string message)
     : Error(std::errc::not_enough_memory, std::move(message)) {}
 TooManyThreads::TooManyThreads(std::string message)
     : Error(std::errc::resource_unavailable_try_again, std::move(message)) {}
+NotShareable::NotShareable(std::string message)
+    : Error(std::errc::operation_not_supported, std::move(message)) {}
 LayoutMismatch::LayoutMismatch(std::string message)
     : Error(std::errc::wrong_protocol_type, std::move(message)) {}
 CorruptSharedMemory::CorruptSharedMemory(std::string message)

@@ -119,6 +119,12 @@ public:
     explicit CorruptSharedMemory(std::string message);
 };
 
+/// A value that cannot go to another process: it means something in its own process alone.
+class MULTIFORK_API NotShareable : public Error {
+public:
+    explicit NotShareable(std::string message);
+};
+
 /// open() of a name that does not exist.
 class MULTIFORK_API NotFound : public Error {
 public:

@@ -79,6 +79,24 @@ public:
     [[nodiscard]] bool pipe_is_deserted(std::uint64_t block, core::PipeRole role) noexcept;
     /// @}
 
+    /// \name Holds; see holds.cpp
+    /// @{
+    /// One use of a block: which object is meant, should the block be used again.
+    struct ObjectUse {
+        std::uint64_t block = 0;
+        std::uint64_t serial = 0;
+    };
+    /// Keeps an object as long as a message is there, whose block the calling thread owns.
+    /// \return false when there is no such object any more \throws OutOfSharedMemory
+    [[nodiscard]] bool hold_for_message(std::uint64_t message, ObjectUse target);
+    /// Keeps an object until the process drops the hold, or ends.
+    /// \return its block; 0 when there is no such object any more \throws OutOfSharedMemory
+    [[nodiscard]] std::uint64_t hold_for_process(ProcessId process, ObjectUse target);
+    /// Makes a block of the process one of the calling thread's. \return false when it was not
+    [[nodiscard]] bool take_from_process(std::uint64_t block, ProcessId process) noexcept;
+    [[nodiscard]] bool is_in_use(ObjectUse use) const noexcept;
+    /// @}
+
     /// Frees what the dead have left. Costs a walk over all blocks.
     void sweep() noexcept;
 
@@ -136,6 +154,13 @@ private:
     void free_messages_of(std::uint64_t ring_block) noexcept;
     void free_all_of(std::uint64_t ring_block) noexcept;
     void free_elements_of(std::uint64_t container) noexcept;
+    [[nodiscard]] HoldRecord& hold_in(std::uint64_t block) const noexcept {
+        return *reinterpret_cast<HoldRecord*>(base_ + block + sizeof(BlockHeader));
+    }
+    [[nodiscard]] bool name_target(std::uint64_t hold, ObjectUse target) noexcept;
+    void let_go(std::uint64_t hold) noexcept;
+    void free_holds_of(std::uint64_t message) noexcept;
+    [[nodiscard]] bool is_orphan(std::uint64_t hold) const noexcept;
     [[nodiscard]] bool still_reachable(std::uint64_t block) const noexcept;
     [[nodiscard]] core::PipeCell& pipe_in(std::uint64_t block) const noexcept {
         return *reinterpret_cast<core::PipeCell*>(base_ + block + sizeof(BlockHeader));
@@ -145,6 +170,7 @@ private:
     [[nodiscard]] bool anybody_holds(const core::PipeCell& pipe) const noexcept;
     [[nodiscard]] PipeEntry put_pipe_entry(core::PipeCell& pipe, std::uint64_t word) noexcept;
     void free_unreachable() noexcept;
+    void free_unreachable_once() noexcept;
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
@@ -177,6 +203,7 @@ private:
     std::uint64_t fd_device_ =
         0; // what fd_ must still be: a child may have closed and reused the number
     std::uint64_t fd_inode_ = 0;
+    bool released_ = false; // under the lock: a retired object has lost its last hold
     liveness::Domain& domain_;
 };
 

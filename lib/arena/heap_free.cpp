@@ -24,6 +24,10 @@ constexpr std::uint64_t release_pages_above = 16ull << 20;
 void Heap::put_free(std::uint64_t offset) noexcept {
     BlockHeader& freed = block(offset);
     HeapHeader& heap = header();
+    if (freed.kind.load(relaxed) == Kind::hold)
+        let_go(offset);
+    else if (freed.kind.load(relaxed) == Kind::bytes && freed.first_hold != 0)
+        free_holds_of(offset);
     if (freed.size > release_pages_above) {
         const std::uint64_t from = page_up(offset + sizeof(BlockHeader));
         const std::uint64_t to = (offset + freed.size) / page_bytes * page_bytes;
@@ -128,6 +132,8 @@ bool Heap::still_reachable(std::uint64_t offset) const noexcept {
     const BlockHeader& dropped = block(offset);
     if (dropped.kind.load(relaxed) == Kind::pipe)
         return anybody_holds(pipe_in(offset));
+    if (dropped.holds != 0)
+        return true;
     if (dropped.retired_at == dropped.birth)
         return false;
     return std::any_of(records(), records() + used_records(), [&](const ProcessRecord& record) {
@@ -141,6 +147,10 @@ bool Heap::still_reachable(std::uint64_t offset) const noexcept {
 
 void Heap::retire_or_free(std::uint64_t offset) noexcept {
     BlockHeader& dropped = block(offset);
+    if (dropped.kind.load(relaxed) == Kind::bytes) { // a message for a process that is gone
+        put_free(offset);
+        return;
+    }
     dropped.retired_at = header().fork_epoch.load(relaxed);
     if (still_reachable(offset)) {
         compiler_barrier();
@@ -155,6 +165,14 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
 }
 
 void Heap::free_unreachable() noexcept {
+    // What is freed may hold something itself: as often as that sets something free.
+    do {
+        released_ = false;
+        free_unreachable_once();
+    } while (released_);
+}
+
+void Heap::free_unreachable_once() noexcept {
     std::uint64_t at = header().retired_head;
     header().retired_head = 0;
     while (at != 0 && plausible(at) && block(at).owner.load(relaxed) == retired) {

@@ -33,6 +33,11 @@ Incoming::Incoming(arena::Space& space, std::span<const std::byte> bytes)
         std::memcpy(at + sizeof length, bytes.data(), bytes.size());
 }
 
+Incoming::Incoming(arena::Space& space, std::span<const std::byte> bytes, const arena::Cargo& cargo)
+    : Incoming(space, bytes) {
+    cargo.load_onto(space, word_);
+}
+
 Incoming::~Incoming() {
     if (space_ != nullptr)
         space_->free(word_);
@@ -109,6 +114,11 @@ void Container::settle(core::Acquired got) const {
         throw;
     }
     header_->repairs.fetch_add(1, relaxed);
+}
+
+arena::Object Container::arrived(const arena::Crossing& crossing) {
+    arena::check_arrived(crossing, sizeof(core::ContainerHeader));
+    return crossing.object;
 }
 
 std::uint64_t Container::repairs() const noexcept {

@@ -39,6 +39,7 @@ enum class Kind : std::uint32_t {
     shared_memory,  ///< a user's bytes
     shared_list,    ///< items of several types in slots of fixed size
     pipe, ///< core::PipeCell: a ledger, then a message ring; lives while somebody holds an end
+    hold, ///< keeps another block for a message or a process
     list, ///< core::ContainerHeader; owns a core::ListTable and its elements' blocks
     dict, ///< core::ContainerHeader; owns a core::DictTable and its items' blocks
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/container_cell.hpp>
 #include <multifork/liveness/domain.hpp>
@@ -25,6 +26,9 @@ public:
     explicit Incoming(std::uint64_t word) noexcept : word_(word) {}
     /// \throws OutOfSharedMemory
     Incoming(arena::Space& space, std::span<const std::byte> bytes);
+    /// \param cargo  the objects to which handles in the bytes lead: the block keeps them
+    /// \throws OutOfSharedMemory, NotShareable
+    Incoming(arena::Space& space, std::span<const std::byte> bytes, const arena::Cargo& cargo);
     Incoming(Incoming&& other) noexcept
         : space_(std::exchange(other.space_, nullptr)), word_(other.word_) {}
     Incoming& operator=(Incoming&& other) noexcept {
@@ -53,6 +57,10 @@ public:
 
     [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
     [[nodiscard]] arena::Space& space() const noexcept { return object_.space(); }
+    /// How a handle gets into another process (channel/crossing.hpp).
+    [[nodiscard]] arena::Crossing crossing() const { return {object_}; }
+    /// The object that has arrived. \throws CorruptSharedMemory
+    [[nodiscard]] static arena::Object arrived(const arena::Crossing& crossing);
     /// Deaths that left something to repair, or might have.
     [[nodiscard]] std::uint64_t repairs() const noexcept;
 

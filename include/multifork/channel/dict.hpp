@@ -29,12 +29,12 @@ namespace detail {
 
 } // namespace detail
 
-template <Key K, Codable V>
+template <Key K, Crossable V>
 class Dict;
 
 /// What `dict[key]` gives: reads like the value, and is assigned to like it. Each is one operation
 /// under the dict's lock. For `dict[key] += 1` there is Dict::fetch_add(), which is one operation.
-template <Key K, Codable V>
+template <Key K, Crossable V>
 class DictItemReference {
 public:
     DictItemReference(Dict<K, V>& dict, K key) : dict_(dict), key_(std::move(key)) {}
@@ -89,7 +89,7 @@ private:
 ///            An operation on the dict from within such a function throws WouldDeadlock
 /// \cost      a lock pair and a search; a key or value of more than 8 bytes that is set: an
 ///            allocation, too. update() with several items: a copy of the table
-template <Key K, Codable V>
+template <Key K, Crossable V>
 class Dict {
 public:
     using multifork_describable = void;
@@ -336,6 +336,15 @@ public:
     /// `<Dict 3 items>`
     [[nodiscard]] std::string to_string() const { return fmt::format("<Dict {} items>", size()); }
 
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::dict;
+    [[nodiscard]] arena::Crossing crossing() const { return store_.crossing(); }
+    static Dict arrive(const arena::Crossing& crossing) {
+        return Dict(detail::Container::arrived(crossing));
+    }
+    /// @}
+
 private:
     using Guard = detail::Container::Guard;
 
@@ -397,7 +406,7 @@ private:
 };
 
 /// A new unnamed dict with the same items. \throws OutOfSharedMemory
-template <Key K, Codable V>
+template <Key K, Crossable V>
 [[nodiscard]] Dict<K, V> copy(const Dict<K, V>& dict) {
     return Dict<K, V>(dict.items());
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/lease.hpp>
@@ -200,6 +201,18 @@ public:
         return fmt::format("<JoinableQueue {}/{} {}, {} unfinished>", size(), capacity(),
                            closed() ? "closed" : "open", unfinished());
     }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind =
+        !Shareable<T> ? arena::Kind::message_leases : arena::Kind::leases;
+    [[nodiscard]] arena::Crossing crossing() const { return {tasks_->object(), {capacity(), 0}}; }
+    static JoinableQueue arrive(const arena::Crossing& crossing) {
+        const Layout made = layout(crossing.words[0]);
+        arena::check_arrived(crossing, made.shape.bytes());
+        return JoinableQueue(std::make_shared<const TaskQueue>(crossing.object, made));
+    }
+    /// @}
 
 private:
     using Layout = TaskQueue::Layout;

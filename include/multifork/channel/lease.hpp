@@ -48,6 +48,7 @@ public:
                 object_.space().domain(), payload()};
     }
     [[nodiscard]] const Layout& layout() const noexcept { return layout_; }
+    [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
 
 private:
     /// Gives up the blocks of messages.

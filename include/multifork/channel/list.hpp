@@ -37,13 +37,13 @@ MULTIFORK_API void check_repeat(std::size_t size, std::ptrdiff_t times);
 
 } // namespace detail
 
-template <Codable T>
+template <Crossable T>
 class List;
 
 /// What `list[i]` gives: reads like the element, and is assigned to like it. Each is one operation
 /// under the list's lock; between them others may change the list. For `list[i] += 1` there is
 /// List::fetch_add(), which is one operation.
-template <Codable T>
+template <Crossable T>
 class ListItemReference {
 public:
     ListItemReference(List<T>& list, std::ptrdiff_t index) noexcept : list_(list), index_(index) {}
@@ -82,7 +82,8 @@ private:
 /// what there is, as in Python.
 ///
 /// A trivially copyable T of up to 8 bytes lies in the list's table. Anything else that the codec
-/// knows lies in a block of its own.
+/// knows lies in a block of its own; so do handles on shared objects (a List of Lists, of Queues),
+/// and the list keeps what they lead to. (A list that contains itself keeps itself for ever.)
 ///
 /// A List is a handle: copies, and what a forked child inherits, mean the same list. For a new list
 /// with the same elements there is multifork::copy().
@@ -97,7 +98,7 @@ private:
 /// \cost      a lock pair; set(), append() (on average) and taking the last: independent of the
 ///            size. insert(), erase(), pop() elsewhere, sort(): a copy of the table, 8 bytes an
 ///            element, for which there must be room. An element in a block: an allocation, too
-template <Codable T>
+template <Crossable T>
 class List {
 public:
     using multifork_describable = void;
@@ -414,6 +415,15 @@ public:
         return fmt::format("<List {} elements>", size());
     }
 
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::list;
+    [[nodiscard]] arena::Crossing crossing() const { return store_.crossing(); }
+    static List arrive(const arena::Crossing& crossing) {
+        return List(detail::Container::arrived(crossing));
+    }
+    /// @}
+
 private:
     using Guard = detail::Container::Guard;
     using Incoming = detail::Incoming;
@@ -470,7 +480,7 @@ private:
 };
 
 /// A new unnamed list with the same elements. \throws OutOfSharedMemory
-template <Codable T>
+template <Crossable T>
 [[nodiscard]] List<T> copy(const List<T>& list) {
     return List<T>(list.copy());
 }

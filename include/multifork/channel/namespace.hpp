@@ -46,10 +46,10 @@ concept TextLike = std::convertible_to<const T&, std::string_view>;
 
 /// A type of which an attribute can be set.
 template <class T>
-concept AttributeValue = TextLike<T> || Codable<T>;
+concept AttributeValue = TextLike<T> || Crossable<T>;
 /// A type as which an attribute can be read.
 template <class T>
-concept AttributeResult = Codable<T>;
+concept AttributeResult = Crossable<T>;
 
 template <class T>
 [[nodiscard]] consteval AttributeType attribute_type() {
@@ -96,7 +96,8 @@ void encode_attribute(const T& value, std::vector<std::byte>& bytes) {
         bytes.insert(bytes.end(), all.begin(), all.end());
     } else if constexpr (type == AttributeType::other) {
         encode(std::string(typeid(T).name()), bytes);
-        encode(value, bytes);
+        ByteWriter writer(bytes);
+        Cross<T>::write(writer, value);
     }
 }
 
@@ -136,7 +137,10 @@ template <AttributeResult T>
             return T(bytes.begin(), bytes.end());
         else if constexpr (type == AttributeType::truth)
             return !bytes.empty() && bytes.front() != std::byte{0};
-        else
+        else if constexpr (Cross<T>::brings_handles) {
+            ByteReader reader(bytes);
+            return Cross<T>::read(reader);
+        } else
             return decode<T>(bytes);
     }
 }
@@ -191,9 +195,7 @@ public:
     /// throws
     template <detail::AttributeValue T>
     void set(std::string_view name, const T& value) {
-        MessageBuffer buffer;
-        detail::encode_attribute(value, buffer.bytes());
-        detail::Incoming made(store_.space(), buffer.bytes());
+        detail::Incoming made = incoming(value);
         const detail::Container::Guard hold(store_);
         store_.set(key(name), made);
     }
@@ -241,6 +243,15 @@ public:
     /// `Namespace(name='Bob', x=1)`: without names that begin with '_'
     [[nodiscard]] std::string to_string() const;
 
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::dict;
+    [[nodiscard]] arena::Crossing crossing() const { return store_.crossing(); }
+    static Namespace arrive(const arena::Crossing& crossing) {
+        return Namespace(detail::Container::arrived(crossing));
+    }
+    /// @}
+
 private:
     explicit Namespace(arena::Object object);
 
@@ -250,6 +261,13 @@ private:
     /// \throws KeyNotFound
     [[nodiscard]] std::size_t entry(std::string_view name) const;
 
+    template <class T>
+    [[nodiscard]] detail::Incoming incoming(const T& value) const {
+        MessageBuffer buffer;
+        const arena::Cargo cargo;
+        detail::encode_attribute(value, buffer.bytes());
+        return {store_.space(), buffer.bytes(), cargo};
+    }
     template <class T>
     [[nodiscard]] T read(std::string_view name, std::size_t place) const {
         return detail::decode_attribute<T>(store_.bytes_at(store_.value_at(place)), name);

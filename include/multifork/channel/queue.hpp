@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/codec.hpp>
@@ -218,6 +219,18 @@ public:
     [[nodiscard]] std::string to_string() const {
         return fmt::format("<Queue {}/{} {}>", size(), capacity(), closed() ? "closed" : "open");
     }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind =
+        Shareable<T> ? arena::Kind::ring : arena::Kind::message_ring;
+    [[nodiscard]] arena::Crossing crossing() const { return {object_, {capacity(), 0}}; }
+    static Queue arrive(const arena::Crossing& crossing) {
+        const QueueLayout made = layout(crossing.words[0]);
+        arena::check_arrived(crossing, made.shape.bytes());
+        return Queue(crossing.object, made);
+    }
+    /// @}
 
 private:
     static constexpr std::size_t slot_bytes =

@@ -2,6 +2,7 @@
 
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/container.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/error.hpp>
 #include <multifork/memory/shareable.hpp>
@@ -45,23 +46,30 @@ template <class T>
     }
 }
 
-template <Codable T>
+template <Crossable T>
 [[nodiscard]] Incoming to_store(arena::Space& space, const T& value) {
     if constexpr (fits_a_word<T>) {
         return Incoming(to_word(value));
     } else {
         MessageBuffer buffer;
-        encode(value, buffer.bytes());
-        return Incoming(space, buffer.bytes());
+        const arena::Cargo cargo;
+        ByteWriter writer(buffer.bytes());
+        Cross<T>::write(writer, value);
+        return Incoming(space, buffer.bytes(), cargo);
     }
 }
-/// With the container's lock held. \throws CorruptSharedMemory, and what T's serialize() throws
-template <Codable T>
+/// With the container's lock held: until then its block keeps what handles in it lead to.
+/// \throws CorruptSharedMemory, and what T's serialize() throws
+template <Crossable T>
 [[nodiscard]] T from_store(const Container& container, std::uint64_t word) {
-    if constexpr (fits_a_word<T>)
+    if constexpr (fits_a_word<T>) {
         return from_word<T>(word);
-    else
+    } else if constexpr (Cross<T>::brings_handles) {
+        ByteReader reader(container.bytes_at(word));
+        return Cross<T>::read(reader);
+    } else {
         return decode<T>(container.bytes_at(word));
+    }
 }
 
 /// Whether equal values of K have equal bytes. (-0.0 is taken care of.)
