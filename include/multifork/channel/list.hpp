@@ -247,8 +247,9 @@ public:
         const std::size_t place = detail::list_place(index, size, "erase");
         take_out(place, place + 1, size);
     }
-    /// Takes the first element out that equals `value`. \return false when there is none
-    bool remove(const T& value) requires std::equality_comparable<T> {
+    /// Takes the first element out that equals `value`: Python's remove(), which is something else
+    /// here. \return false when there is none
+    bool remove_first(const T& value) requires std::equality_comparable<T> {
         const Guard hold(store_);
         const auto place = find(value);
         if (place)
