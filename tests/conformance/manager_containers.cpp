@@ -53,10 +53,10 @@ BOOST_AUTO_TEST_CASE(M_001_what_a_shared_list_can_do) {
     BOOST_TEST((outer.at(0).copy() == numbers.copy()));
     BOOST_TEST(outer.at(1).empty());
     numbers.append("hello");
-    BOOST_TEST((outer.at(0).at(-1) == std::variant<int, std::string>("hello")));
+    BOOST_TEST(std::get<std::string>(outer.at(0).at(-1)) == "hello");
     BOOST_TEST(outer.at(0).size() == 11u);
     support::run_in_child([&] { outer.at(1).append(7); });
-    BOOST_TEST((empty.at(0) == std::variant<int, std::string>(7)));
+    BOOST_TEST(std::get<int>(empty.at(0)) == 7);
 }
 
 BOOST_AUTO_TEST_CASE(M_002_an_iterator_over_a_shared_list) {

@@ -101,8 +101,8 @@ BOOST_AUTO_TEST_CASE(hashes_are_the_same_everywhere) {
     const auto hash = [](const char* text) {
         return mp::core::stable_hash(std::as_bytes(std::span(text, std::strlen(text))));
     };
-    BOOST_TEST(hash("") == 0xf52a15e9a9b5e89bu);
-    BOOST_TEST(hash("multifork") == hash("multifork"));
+    BOOST_TEST(hash("") == 0xefd01f60ba992926u);
+    BOOST_TEST(hash("multifork") == 0xe366fa530b9db31du);
     BOOST_TEST(hash("a") != hash("b"));
 }
 

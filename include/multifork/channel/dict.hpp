@@ -86,7 +86,8 @@ private:
 /// \crash     killed inside any operation: it has happened, or it has not. The next one to use the
 ///            dict frees what the dead one left, and makes the index anew
 /// \blocks    while another operation on the same dict runs, functions that it was given included.
-///            An operation on the dict from within such a function throws WouldDeadlock
+///            An operation on the dict from within such a function throws WouldDeadlock; functions
+///            that use each other's containers crosswise wait for ever, as with two locks
 /// \cost      a lock pair and a search; a key or value of more than 8 bytes that is set: an
 ///            allocation, too. update() with several items: a copy of the table
 template <Key K, Crossable V>
@@ -356,13 +357,10 @@ private:
             if constexpr (detail::key_fits_a_word<K>)
                 std::memcpy(&word_, buffer_.bytes().data(), sizeof(K));
         }
-        [[nodiscard]] detail::KeyBytes key() { return {buffer_.bytes(), word_}; }
-        [[nodiscard]] detail::KeyBytes key() const {
-            return const_cast<Bytes*>(this)->key(); // a view of bytes that nobody changes
-        }
+        [[nodiscard]] detail::KeyBytes key() const { return {buffer_.bytes(), word_}; }
 
     private:
-        MessageBuffer buffer_;
+        mutable MessageBuffer buffer_; // not changed after the constructor
         std::uint64_t word_ = 0;
     };
 

@@ -94,7 +94,8 @@ private:
 /// \crash     killed inside any operation: it has happened, or it has not. The next one to use the
 ///            list frees what the dead one left
 /// \blocks    while another operation on the same list runs, functions that it was given included.
-///            An operation on the list from within such a function throws WouldDeadlock
+///            An operation on the list from within such a function throws WouldDeadlock; functions
+///            that use each other's containers crosswise wait for ever, as with two locks
 /// \cost      a lock pair; set(), append() (on average) and taking the last: independent of the
 ///            size. insert(), erase(), pop() elsewhere, sort(): a copy of the table, 8 bytes an
 ///            element, for which there must be room. An element in a block: an allocation, too
