@@ -9,8 +9,11 @@
 #include <multifork/channel/connection.hpp>
 #include <multifork/channel/copy.hpp>
 #include <multifork/channel/crossing.hpp>
+#include <multifork/channel/dict.hpp>
 #include <multifork/channel/joinable_queue.hpp>
+#include <multifork/channel/list.hpp>
 #include <multifork/channel/listener.hpp>
+#include <multifork/channel/namespace.hpp>
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
