@@ -27,16 +27,14 @@ struct PairCampaign {
     std::uint64_t* result; // shared with B
     unsigned long b_length = 0;
     Path first_path = {};
-    // What the second one does depends on where the first one stands.
+    // What the second one does depends on where the first one stands, though seldom on the very
+    // instruction.
     std::map<unsigned long, Path> second_paths = {};
 
     void kill_at(unsigned long k, unsigned long j) {
-        if (!round(k, j))
-            return;
-        ++report.strayed;
-        first_path = {};
-        second_paths.erase(first_place(k, j));
-        static_cast<void>(round(k, j));
+        // Who went another way than before does so once more, by single steps, which learn it.
+        for (int i = 0; i < 3 && round(k, j); ++i)
+            ++report.strayed;
     }
 
     [[nodiscard]] unsigned long first_place(unsigned long k, unsigned long j) const {
@@ -55,11 +53,19 @@ struct PairCampaign {
             Victim a(pair.prepare_a, pair.a);
             if (pair.all_forked)
                 pair.all_forked();
-            Path& second_path = second_paths[first_place(k, j)];
+            constexpr unsigned long about_the_same_place = 32;
+            Path& second_path = second_paths[first_place(k, j) / about_the_same_place];
+            const auto go = [&](Victim& victim, unsigned long count, Path& path) {
+                if (victim.go(count, path))
+                    return;
+                path = {};
+                strayed = true;
+            };
             if (pair.order == Pair::Order::a_first)
-                strayed = !a.go(k, first_path) || !b.go(j, second_path);
-            else
-                strayed = !b.go(j, first_path) || !a.go(k, second_path);
+                go(a, k, first_path);
+            go(b, j, pair.order == Pair::Order::a_first ? second_path : first_path);
+            if (pair.order == Pair::Order::b_first)
+                go(a, k, second_path);
             report.instructions = std::max(report.instructions, a.steps());
             b_length = std::max(b_length, b.steps());
             PairRound seen;
@@ -94,15 +100,13 @@ struct PairCampaign {
         constexpr unsigned long to_the_end = std::numeric_limits<unsigned long>::max();
         kill_at(to_the_end, 0); // measures A
         kill_at(0, to_the_end); // measures B, which may fall asleep early behind A
-        const unsigned long a_length = report.instructions;
-        const unsigned long k_stride = stride_of(a_length, density.kills);
+        const unsigned long places = density.partner_places;
+        const unsigned long j_stride = places == 0 ? 1 : std::max(1UL, b_length / places);
         // Shifted by one each time, so that the places differ from row to row.
-        for (unsigned long k = first_of(k_stride), row = first_of(b_length + 1);
-             k <= a_length && !enough(); k += k_stride, ++row) {
-            const unsigned long j_stride = stride_of(b_length, density.partner_places);
-            for (unsigned long j = row % j_stride; j <= b_length && !enough(); j += j_stride)
+        unsigned long row = seeded(j_stride);
+        for (const unsigned long k : places_in(report.instructions, density.kills))
+            for (unsigned long j = row++ % j_stride; j <= b_length && !enough(); j += j_stride)
                 kill_at(k, j);
-        }
     }
 };
 

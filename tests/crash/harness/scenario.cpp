@@ -119,17 +119,23 @@ private:
     Path path_;
 };
 
-unsigned long stride_of(unsigned long length, unsigned long places) {
-    return places == 0 ? 1 : std::max<unsigned long>(1, length / places);
-}
-
-unsigned long first_of(unsigned long stride) {
+unsigned long seeded(unsigned long end) {
     static const unsigned long seed = [] {
         const char* const text = std::getenv("MULTIFORK_CRASH_SEED");
         return text != nullptr ? std::strtoul(text, nullptr, 10)
                                : static_cast<unsigned long>(now_ns() / 1'000);
     }();
-    return seed % stride;
+    return seed % end;
+}
+
+std::vector<unsigned long> places_in(unsigned long length, unsigned long count) {
+    const unsigned long stride = count == 0 ? 1 : std::max<unsigned long>(1, length / count);
+    std::vector<unsigned long> places{0};
+    for (unsigned long place = seeded(stride); place < length; place += stride)
+        if (place > 0)
+            places.push_back(place);
+    places.push_back(length);
+    return places;
 }
 
 Report run(const Scenario& scenario, const Density& density) {
@@ -140,8 +146,13 @@ Report run(const Scenario& scenario, const Density& density) {
     Campaign campaign(scenario, report);
     // The first round goes to the end, and so measures the operation.
     campaign.kill_at(std::numeric_limits<unsigned long>::max());
-    const unsigned long stride = stride_of(report.instructions, density.kills);
-    for (unsigned long k = first_of(stride); k < report.instructions && !enough(); k += stride)
+    const unsigned long length = report.instructions;
+    if (length > 0)
+        for (const unsigned long k : places_in(length - 1, density.kills))
+            if (!enough())
+                campaign.kill_at(k);
+    // Some rounds may have been longer than the first one.
+    for (auto k = length; density.kills == 0 && k < report.instructions && !enough(); ++k)
         campaign.kill_at(k);
     report.seconds = static_cast<double>(now_ns() - begin) / 1e9;
     return report;

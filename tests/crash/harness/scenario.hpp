@@ -87,8 +87,7 @@ struct Report {
 
 /// How dense the kills are, and when to give up.
 ///
-/// Where not every instruction gets its kill, the first one is chosen anew in each run, so that
-/// many runs cover them all.
+/// Where not every instruction gets its kill, the others get theirs in other runs: see places_in().
 struct Density {
     /// About so many kills, evenly spread over the operation; 0: at every instruction.
     unsigned long kills = 0;
@@ -99,10 +98,10 @@ struct Density {
 
 [[nodiscard]] Report run(const Scenario& scenario, const Density& density);
 
-/// The distance between two of about `places` places in `length`; 1 when places is 0.
-[[nodiscard]] unsigned long stride_of(unsigned long length, unsigned long places);
-/// Where to begin with that stride: the seed of this run modulo the stride. The seed is the time,
-/// or what MULTIFORK_CRASH_SEED says.
-[[nodiscard]] unsigned long first_of(unsigned long stride);
+/// 0, `length`, and about `count` places between them (0: all), evenly spread. Where they begin
+/// differs from run to run: the seed is the time, or what MULTIFORK_CRASH_SEED says.
+[[nodiscard]] std::vector<unsigned long> places_in(unsigned long length, unsigned long count);
+/// A number below `end` that depends on the seed.
+[[nodiscard]] unsigned long seeded(unsigned long end);
 
 } // namespace multifork::test::crash
