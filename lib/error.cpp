@@ -36,12 +36,18 @@ OutOfSharedMemory::OutOfSharedMemory(std::string message)
     : Error(std::errc::not_enough_memory, std::move(message)) {}
 TooManyThreads::TooManyThreads(std::string message)
     : Error(std::errc::resource_unavailable_try_again, std::move(message)) {}
+NotShareable::NotShareable(std::string message)
+    : Error(std::errc::operation_not_supported, std::move(message)) {}
 LayoutMismatch::LayoutMismatch(std::string message)
     : Error(std::errc::wrong_protocol_type, std::move(message)) {}
 CorruptSharedMemory::CorruptSharedMemory(std::string message)
     : Error(std::errc::bad_message, std::move(message)) {}
 NotFound::NotFound(std::string message)
     : Error(std::errc::no_such_file_or_directory, std::move(message)) {}
+KeyNotFound::KeyNotFound(std::string message)
+    : Error(std::errc::invalid_argument, std::move(message)) {}
+TypeMismatch::TypeMismatch(std::string message)
+    : Error(std::errc::invalid_argument, std::move(message)) {}
 AlreadyExists::AlreadyExists(std::string message)
     : Error(std::errc::file_exists, std::move(message)) {}
 ProcessError::ProcessError(std::errc code, std::string message) : Error(code, std::move(message)) {}

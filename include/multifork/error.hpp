@@ -119,10 +119,28 @@ public:
     explicit CorruptSharedMemory(std::string message);
 };
 
+/// A value that cannot go to another process: it means something in its own process alone.
+class MULTIFORK_API NotShareable : public Error {
+public:
+    explicit NotShareable(std::string message);
+};
+
 /// open() of a name that does not exist.
 class MULTIFORK_API NotFound : public Error {
 public:
     explicit NotFound(std::string message);
+};
+
+/// A key, or an attribute, that a container does not have.
+class MULTIFORK_API KeyNotFound : public Error {
+public:
+    explicit KeyNotFound(std::string message);
+};
+
+/// An attribute of a Namespace that is of another type than it was asked for.
+class MULTIFORK_API TypeMismatch : public Error {
+public:
+    explicit TypeMismatch(std::string message);
 };
 
 /// create() of a name that somebody uses.

@@ -8,8 +8,12 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/connection.hpp>
 #include <multifork/channel/copy.hpp>
+#include <multifork/channel/crossing.hpp>
+#include <multifork/channel/dict.hpp>
 #include <multifork/channel/joinable_queue.hpp>
+#include <multifork/channel/list.hpp>
 #include <multifork/channel/listener.hpp>
+#include <multifork/channel/namespace.hpp>
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
@@ -21,10 +25,12 @@
 #include <multifork/error.hpp>
 #include <multifork/manager/manager.hpp>
 #include <multifork/manager/proxy.hpp>
+#include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/finalizer.hpp>
 #include <multifork/process/logging.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/process/start_method.hpp>
 #include <multifork/process/this_process.hpp>
 #include <multifork/sync/barrier.hpp>
 #include <multifork/sync/bounded_semaphore.hpp>

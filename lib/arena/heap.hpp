@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace multifork::liveness {
 class Sleep;
@@ -47,6 +48,10 @@ public:
     bool take_from_ring(std::uint64_t block, std::uint64_t ring_block,
                         std::uint64_t position) noexcept;
 
+    /// Frees the blocks of a container that are not among `in_use`: sorted, and counted as its own
+    /// words count, from behind the blocks' headers.
+    void keep_only(std::uint64_t ring_block, std::span<const std::uint64_t> in_use) noexcept;
+
     /// \name The ends of pipes; see core/pipe_cell.hpp and pipes.cpp
     /// @{
     /// An entry of a ledger, as who made it knows it.
@@ -74,14 +79,33 @@ public:
     [[nodiscard]] bool pipe_is_deserted(std::uint64_t block, core::PipeRole role) noexcept;
     /// @}
 
+    /// \name Holds; see holds.cpp
+    /// @{
+    /// One use of a block: which object is meant, should the block be used again.
+    struct ObjectUse {
+        std::uint64_t block = 0;
+        std::uint64_t serial = 0;
+    };
+    /// Keeps an object as long as a message is there, whose block the calling thread owns.
+    /// \return false when there is no such object any more \throws OutOfSharedMemory
+    [[nodiscard]] bool hold_for_message(std::uint64_t message, ObjectUse target);
+    /// Keeps an object until the process drops the hold, or ends.
+    /// \return its block; 0 when there is no such object any more \throws OutOfSharedMemory
+    [[nodiscard]] std::uint64_t hold_for_process(ProcessId process, ObjectUse target);
+    /// Makes a block of the process one of the calling thread's. \return false when it was not
+    [[nodiscard]] bool take_from_process(std::uint64_t block, ProcessId process) noexcept;
+    [[nodiscard]] bool is_in_use(ObjectUse use) const noexcept;
+    /// @}
+
     /// Frees what the dead have left. Costs a walk over all blocks.
     void sweep() noexcept;
 
     /// Makes a process record.
     /// \param parent_pid  of the process that is about to fork, 0 for one that registers itself
     /// \param pid         0 for a child to be
+    /// \param inherits    whether it is a fork of another process, and has what that one has
     /// \throws TooManyThreads
-    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid);
+    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits = true);
     /// Ends a record, unless it has come to mean another process: it is gone, or was never made.
     void end_process(ProcessId process) noexcept;
     [[nodiscard]] bool is_current(ProcessId process) const noexcept {
@@ -129,6 +153,15 @@ private:
     void put_free(std::uint64_t offset) noexcept;
     void retire_or_free(std::uint64_t offset) noexcept;
     void free_messages_of(std::uint64_t ring_block) noexcept;
+    void free_all_of(std::uint64_t ring_block) noexcept;
+    void free_elements_of(std::uint64_t container) noexcept;
+    [[nodiscard]] HoldRecord& hold_in(std::uint64_t block) const noexcept {
+        return *reinterpret_cast<HoldRecord*>(base_ + block + sizeof(BlockHeader));
+    }
+    [[nodiscard]] bool name_target(std::uint64_t hold, ObjectUse target) noexcept;
+    void let_go(std::uint64_t hold) noexcept;
+    void free_holds_of(std::uint64_t message) noexcept;
+    [[nodiscard]] bool is_orphan(std::uint64_t hold) const noexcept;
     [[nodiscard]] bool still_reachable(std::uint64_t block) const noexcept;
     [[nodiscard]] core::PipeCell& pipe_in(std::uint64_t block) const noexcept {
         return *reinterpret_cast<core::PipeCell*>(base_ + block + sizeof(BlockHeader));
@@ -138,6 +171,7 @@ private:
     [[nodiscard]] bool anybody_holds(const core::PipeCell& pipe) const noexcept;
     [[nodiscard]] PipeEntry put_pipe_entry(core::PipeCell& pipe, std::uint64_t word) noexcept;
     void free_unreachable() noexcept;
+    void free_unreachable_once() noexcept;
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
@@ -170,6 +204,7 @@ private:
     std::uint64_t fd_device_ =
         0; // what fd_ must still be: a child may have closed and reused the number
     std::uint64_t fd_inode_ = 0;
+    bool released_ = false; // under the lock: a retired object has lost its last hold
     liveness::Domain& domain_;
 };
 

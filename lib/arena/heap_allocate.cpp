@@ -74,6 +74,8 @@ std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
         zero = made.serial != 0 && made.pages_released == 0 && kind != Kind::bytes;
         made.birth = header().fork_epoch.load(relaxed);
         made.serial = ++header().next_serial;
+        made.first_hold = 0;
+        made.holds = 0;
         made.kind.store(Kind::bytes, relaxed); // nobody may take old bytes for an object
         made.pages_released = 0;
         compiler_barrier();

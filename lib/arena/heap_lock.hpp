@@ -20,7 +20,11 @@ public:
         if (got == core::Acquired::inherited && !MULTIFORK_MUTANT(no_heap_rebuild))
             heap.rebuild();
     }
-    ~Locked() { core::unlock(heap_.header().lock); }
+    ~Locked() {
+        if (heap_.released_)
+            heap_.free_unreachable();
+        core::unlock(heap_.header().lock);
+    }
     Locked(const Locked&) = delete;
     Locked& operator=(const Locked&) = delete;
 

@@ -30,6 +30,8 @@ void Heap::rebuild() noexcept {
         if (owner != 0) {
             heap.bytes_used += found.size;
             ++heap.blocks_used;
+            if (found.kind.load(relaxed) != Kind::bytes)
+                found.holds = 0;
         }
         if (owner != 0 && owner != retired)
             return;
@@ -37,6 +39,13 @@ void Heap::rebuild() noexcept {
             owner == 0 ? heap.free_heads[size_class(found.size).index] : heap.retired_head;
         found.next = list;
         list = at;
+    });
+    walk([&](std::uint64_t at) {
+        if (block(at).kind.load(relaxed) != Kind::hold || block(at).owner.load(relaxed) == 0)
+            return;
+        const HoldRecord& hold = hold_in(at);
+        if (hold.target != 0 && is_in_use({hold.target, hold.serial}))
+            ++block(hold.target).holds;
     });
 }
 
@@ -84,6 +93,8 @@ void Heap::sweep_locked() noexcept {
             put_free(at);
         else if (tag == process_tag && process_is_gone(owner))
             retire_or_free(at);
+        else if (tag == ring_tag && is_orphan(at))
+            put_free(at);
     });
     free_unreachable();
 }

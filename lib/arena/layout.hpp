@@ -69,14 +69,33 @@ struct BlockHeader {
     std::uint64_t size;               // of the whole block, a size of size_class()
     std::atomic<std::uint64_t> owner; // see above
     std::uint64_t birth;              // fork epoch when it was allocated
-    std::uint64_t retired_at;         // fork epoch when it was dropped
-    std::uint64_t serial;             // tells this use of the block from earlier ones
-    std::uint64_t next;               // offset of the next block of its list (derived)
+    union {
+        std::uint64_t retired_at; // of an object: fork epoch when it was dropped
+        std::uint64_t first_hold; // of a message: block of its first hold, see holds.cpp
+    };
+    std::uint64_t serial;         // tells this use of the block from earlier ones
+    std::uint64_t next;           // offset of the next block of its list (derived)
     std::atomic<Kind> kind;       // set once the bytes are zero: others may look at what they hold
     std::uint32_t pages_released; // 1: its pages were given back and read as zero
-    std::uint64_t position;       // of a message: which item of its queue it is
+    union {
+        std::uint64_t position; // of a message: which item of its queue it is
+        std::uint64_t holds;    // of an object: how many holds keep it (derived)
+    };
 };
 static_assert(sizeof(BlockHeader) == 64);
+
+// ---- holds
+//
+// A message may bring handles. Each of them has a hold: a block of Kind::hold that names an object
+// and keeps it, whoever drops it. The block of the message owns its holds by the same owner word by
+// which a queue owns messages, and they are freed with it. Whoever decodes the message takes a hold
+// of its own, which its process owns like any object; so forked children count for it as well.
+
+struct HoldRecord {
+    std::uint64_t target; // block of the object, 0: none yet
+    std::uint64_t serial; // which use of that block
+    std::uint64_t next;   // block of the next hold of the same message
+};
 
 inline constexpr std::uint64_t owner_tag_mask = 3ull << 30;
 inline constexpr std::uint64_t process_tag = 2ull << 30;

@@ -135,9 +135,9 @@ MappedSegment make_segment(memory::NewSegmentFile& file, const Identity& identit
 }
 
 std::shared_ptr<NamedSpace> share(MappedSegment impl, std::uint64_t root, std::size_t root_bytes,
-                                  memory::SegmentFile file) {
+                                  memory::SegmentFile file, std::string_view name) {
     auto space = std::make_shared<NamedSpace>(std::unique_ptr<Space::Impl>(impl.release()), root,
-                                              root_bytes, std::move(file));
+                                              root_bytes, std::move(file), std::string(name));
     segments().open.push_back(space);
     return space;
 }
@@ -151,39 +151,52 @@ std::shared_ptr<NamedSpace> find_open(memory::FileId id) {
     return nullptr;
 }
 
+/// \param check  refuses a header that is not what is wanted
+template <class Check>
+std::shared_ptr<NamedSpace> open_if_there(std::string_view name, OpenMode mode, Check check) {
+    auto file = memory::SegmentFile::open(name, segment_magic);
+    if (!file)
+        return nullptr;
+    SegmentHeader header{};
+    try {
+        if (mode == OpenMode::create)
+            throw AlreadyExists(fmt::format(
+                "'{}' exists and is in use; open it, or create one with another name", name));
+        file->read(&header, sizeof header);
+        check_header(header, file->bytes(), name);
+        check(header);
+    } catch (const Error&) {
+        // Its users may have left while we looked: then we are the last one out.
+        if (file->begins_with(segment_magic))
+            file->close_and_remove_if_last();
+        throw;
+    }
+    if (auto space = find_open(file->id()))
+        return space;
+    const SegmentShape shape{file->bytes(), header.thread_slots, header.process_slots};
+    MappedSegment impl(new Space::Impl(file->open_to_map().get(), shape));
+    return share(std::move(impl), header.root, header.root_bytes, std::move(*file), name);
+}
+
+[[noreturn]] void throw_not_found(std::string_view name) {
+    throw NotFound(fmt::format("there is no shared object '{}'; create it first", name));
+}
+
 std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
                                            const Identity& identity,
                                            const std::function<void(std::byte*)>& init) {
     for (;;) {
-        if (auto file = memory::SegmentFile::open(name, segment_magic)) {
-            SegmentHeader header{};
-            try {
-                if (mode == OpenMode::create)
-                    throw AlreadyExists(fmt::format(
-                        "'{}' exists and is in use; open it, or create one with another name",
-                        name));
-                file->read(&header, sizeof header);
-                check_header(header, file->bytes(), name);
+        if (auto space = open_if_there(name, mode, [&](const SegmentHeader& header) {
                 check_identity(header, identity, name);
-            } catch (const Error&) {
-                // Its users may have left while we looked: then we are the last one out.
-                if (file->begins_with(segment_magic))
-                    file->close_and_remove_if_last();
-                throw;
-            }
-            if (auto space = find_open(file->id()))
-                return space;
-            const SegmentShape shape{file->bytes(), header.thread_slots, header.process_slots};
-            MappedSegment impl(new Space::Impl(file->open_to_map().get(), shape));
-            return share(std::move(impl), header.root, header.root_bytes, std::move(*file));
-        }
+            }))
+            return space;
         if (mode == OpenMode::open)
-            throw NotFound(fmt::format("there is no shared object '{}'; create it first", name));
+            throw_not_found(name);
         memory::NewSegmentFile made(name, segment_bytes(identity));
         auto impl = make_segment(made, identity, init);
         const std::uint64_t root = impl->heap.segment().root;
         if (auto file = made.publish())
-            return share(std::move(impl), root, identity.root_bytes, std::move(*file));
+            return share(std::move(impl), root, identity.root_bytes, std::move(*file), name);
         // Somebody published the same name first: look at theirs.
     }
 }
@@ -191,12 +204,26 @@ std::shared_ptr<NamedSpace> open_or_create(std::string_view name, OpenMode mode,
 } // namespace
 
 NamedSpace::NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, std::size_t root_bytes,
-                       memory::SegmentFile file)
-    : Space(std::move(impl)), root_(root), root_bytes_(root_bytes), file_(std::move(file)) {}
+                       memory::SegmentFile file, std::string name)
+    : Space(std::move(impl)), root_(root), root_bytes_(root_bytes), file_(std::move(file)),
+      name_(std::move(name)) {}
 
 NamedSpace::~NamedSpace() {
     file_.close_and_remove_if_last();
     CloseMapping{}(release());
+}
+
+std::shared_ptr<NamedSpace> open_named(const std::string& name, Kind kind, std::size_t root_bytes) {
+    static_cast<void>(tree_space());
+    const std::scoped_lock hold(segments().mutex);
+    auto space = open_if_there(name, OpenMode::open, [&](const SegmentHeader& header) {
+        if (header.root_kind != static_cast<std::uint32_t>(kind) || header.root_bytes != root_bytes)
+            throw LayoutMismatch(fmt::format(
+                "a handle on '{}' came, and the name means another object by now", name));
+    });
+    if (!space)
+        throw_not_found(name);
+    return space;
 }
 
 Object named_object(std::string_view name, OpenMode mode, const Identity& identity,

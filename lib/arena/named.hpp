@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace multifork::arena {
 
@@ -13,8 +14,10 @@ namespace multifork::arena {
 class NamedSpace : public Space {
 public:
     NamedSpace(std::unique_ptr<Impl> impl, std::uint64_t root, std::size_t root_bytes,
-               memory::SegmentFile file);
+               memory::SegmentFile file, std::string name);
     ~NamedSpace();
+
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     /// Offset of the one object, as it was when the header was checked.
     [[nodiscard]] std::uint64_t root() const noexcept { return root_; }
@@ -25,7 +28,12 @@ private:
     std::uint64_t root_;
     std::size_t root_bytes_;
     memory::SegmentFile file_;
+    std::string name_;
 };
+
+/// The named object that another process of the tree told of. \throws NotFound, LayoutMismatch
+[[nodiscard]] std::shared_ptr<NamedSpace> open_named(const std::string& name, Kind kind,
+                                                     std::size_t root_bytes);
 
 /// For the end of a process that runs no destructors: gives the named files up, and removes those
 /// that nobody else has open. The memory stays mapped.

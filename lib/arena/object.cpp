@@ -6,7 +6,7 @@ namespace multifork::arena {
 
 Object::Hold::~Hold() {
     if (!named)
-        space->drop(offset);
+        space->drop(held_by != 0 ? held_by : offset);
 }
 
 Object Object::make(std::size_t bytes, Kind kind, const std::function<void(std::byte*)>& init) {

@@ -13,6 +13,7 @@ struct Object::Hold {
     std::shared_ptr<Space> space;
     std::uint64_t offset = 0;
     std::size_t bytes = 0;
+    std::uint64_t held_by = 0; // the hold that this process has on another's object; 0: none
     bool named = true; // set to false once the process owns a block: then the destructor drops it
 };
 

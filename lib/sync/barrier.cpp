@@ -102,4 +102,17 @@ std::string Barrier::to_string() const {
     return broken() ? "<Barrier broken>" : fmt::format("<Barrier {}/{}>", waiting(), parties_);
 }
 
+arena::Crossing Barrier::crossing() const {
+    if (action_)
+        throw NotShareable("a Barrier with an action cannot cross into another program: the action "
+                           "means something here alone; let the party that gets index 0 do it");
+    return {object_, {parties_, static_cast<std::uint64_t>(timeout_ ? timeout_->count() : -1)}};
+}
+
+Barrier Barrier::arrive(const arena::Crossing& crossing) {
+    const auto timeout = static_cast<std::int64_t>(crossing.words[1]);
+    return Barrier(crossing.object, checked_parties(crossing.words[0]), {},
+                   timeout < 0 ? Timeout{} : std::chrono::nanoseconds(timeout));
+}
+
 } // namespace multifork

@@ -86,4 +86,14 @@ std::string BoundedSemaphore::to_string() const {
     return fmt::format("<BoundedSemaphore value={} of {}>", value(), limit_);
 }
 
+arena::Crossing BoundedSemaphore::crossing() const {
+    return {object_, {static_cast<std::uint64_t>(limit_), 0}};
+}
+
+BoundedSemaphore BoundedSemaphore::arrive(const arena::Crossing& crossing) {
+    BoundedSemaphore arrived(crossing.object, static_cast<std::int64_t>(crossing.words[0]));
+    static_cast<void>(arrived.cell());
+    return arrived;
+}
+
 } // namespace multifork

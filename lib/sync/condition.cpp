@@ -88,4 +88,12 @@ std::string Condition::to_string() const {
     return fmt::format("<Condition waiters={}>", waiters());
 }
 
+arena::Crossing Condition::crossing() const {
+    return {object_};
+}
+
+Condition Condition::arrive(const arena::Crossing& crossing) {
+    return Condition(crossing.object);
+}
+
 } // namespace multifork

@@ -37,4 +37,12 @@ std::string Event::to_string() const {
     return is_set() ? "<Event set>" : "<Event unset>";
 }
 
+arena::Crossing Event::crossing() const {
+    return {object_};
+}
+
+Event Event::arrive(const arena::Crossing& crossing) {
+    return Event(crossing.object);
+}
+
 } // namespace multifork

@@ -157,4 +157,17 @@ std::string Lock::to_string() const {
     return fmt::format("<Lock {}>", describe_owner());
 }
 
+arena::Crossing Lock::crossing() const {
+    if (repair_)
+        throw NotShareable("a Lock with a repair function cannot cross into another program: the "
+                           "function means something here alone; make it without one, and call "
+                           "recover() where OwnerDied is caught");
+    return {object_, {on_death_ == core::OnDeath::inherit ? 1u : 0u, 0}};
+}
+
+Lock Lock::arrive(const arena::Crossing& crossing) {
+    return Lock(crossing.object, block_in(crossing.object),
+                crossing.words[0] != 0 ? on_owner_death::resume : on_owner_death::refuse);
+}
+
 } // namespace multifork

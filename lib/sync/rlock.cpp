@@ -86,4 +86,13 @@ std::string RLock::to_string() const {
     return text.insert(1, "R");
 }
 
+arena::Crossing RLock::crossing() const {
+    return lock_.crossing();
+}
+
+RLock RLock::arrive(const arena::Crossing& crossing) {
+    return RLock(crossing.object,
+                 crossing.words[0] != 0 ? on_owner_death::resume : on_owner_death::refuse);
+}
+
 } // namespace multifork

@@ -163,4 +163,17 @@ std::string RWLock::to_string() const {
     return count == 0 ? "<RWLock free>" : fmt::format("<RWLock read by {}>", count);
 }
 
+arena::Crossing RWLock::crossing() const {
+    if (repair_)
+        throw NotShareable("a RWLock with a repair function cannot cross into another program: the "
+                           "function means something here alone; make it without one, and call "
+                           "recover() where OwnerDied is caught");
+    return {object_, {on_death_ == core::OnDeath::inherit ? 1u : 0u, 0}};
+}
+
+RWLock RWLock::arrive(const arena::Crossing& crossing) {
+    return RWLock(crossing.object,
+                  crossing.words[0] != 0 ? on_owner_death::resume : on_owner_death::refuse);
+}
+
 } // namespace multifork

@@ -84,4 +84,15 @@ std::string Semaphore::to_string() const {
     return fmt::format("<Semaphore value={}>", value());
 }
 
+arena::Crossing Semaphore::crossing() const {
+    return {object_, {capacity_, 0}};
+}
+
+Semaphore Semaphore::arrive(const arena::Crossing& crossing) {
+    Semaphore arrived(crossing.object);
+    if (arrived.capacity_ != crossing.words[0])
+        throw_corrupt();
+    return arrived;
+}
+
 } // namespace multifork

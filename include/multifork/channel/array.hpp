@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/element.hpp>
 #include <multifork/platform/mutant.hpp>
@@ -175,6 +176,13 @@ public:
         return fmt::format("<Array {}/{}>", size(), max_size());
     }
 
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::array;
+    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing().object}; }
+    static Array arrive(const arena::Crossing& crossing) { return Array(crossing.object); }
+    /// @}
+
 private:
     static_assert(alignof(T) <= 64, "an array's elements are aligned to 64 bytes at most");
 
@@ -299,6 +307,17 @@ public:
     }
 
     [[nodiscard]] std::string to_string() const { return fmt::format("<RawArray {}>", size_); }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::array;
+    [[nodiscard]] arena::Crossing crossing() const { return {object_, {size_, 0}}; }
+    static RawArray arrive(const arena::Crossing& crossing) {
+        if (crossing.words[0] > crossing.object.bytes() / sizeof(T))
+            detail::throw_no_elements(0, crossing.words[0], crossing.object.bytes() / sizeof(T));
+        return RawArray(crossing.object, crossing.words[0]);
+    }
+    /// @}
 
 private:
     static_assert(alignof(T) <= 64, "an array's elements are aligned to 64 bytes at most");

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/codec.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/core/ring.hpp>
 #include <multifork/core/ring_batch.hpp>
@@ -64,7 +66,7 @@ struct QueueLayout {
 /// \cost      a compare-and-swap, an exchange, one copy of the T; no system call unless somebody
 /// must sleep or
 ///            be woken
-template <Codable T>
+template <Crossable T>
 class Queue {
 public:
     using multifork_describable = void;
@@ -219,6 +221,18 @@ public:
         return fmt::format("<Queue {}/{} {}>", size(), capacity(), closed() ? "closed" : "open");
     }
 
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind =
+        Shareable<T> ? arena::Kind::ring : arena::Kind::message_ring;
+    [[nodiscard]] arena::Crossing crossing() const { return {object_, {capacity(), 0}}; }
+    static Queue arrive(const arena::Crossing& crossing) {
+        const QueueLayout made = layout(crossing.words[0]);
+        arena::check_arrived(crossing, made.shape.bytes());
+        return Queue(crossing.object, made);
+    }
+    /// @}
+
 private:
     static constexpr std::size_t slot_bytes =
         Shareable<T> ? (sizeof(T) + 7) / 8 * 8 : arena::message_slot_bytes;
@@ -260,8 +274,8 @@ private:
                                     [&](std::byte* slot) { std::memcpy(slot, &value, sizeof(T)); });
         } else {
             MessageBuffer buffer;
-            encode(value, buffer.bytes());
-            result = message_put(*ring_, layout_.shape, object_, deadline, buffer.bytes());
+            write_crossing(value, buffer.bytes());
+            result = message_put(*ring_, layout_.shape, object_, deadline, buffer.message());
         }
         if (result == core::RingResult::closed)
             throw_closed();
@@ -282,7 +296,7 @@ private:
             Message message;
             if (!message_get(*ring_, layout_.shape, object_, deadline, message))
                 return std::nullopt;
-            return decode<T>(message.bytes());
+            return read_crossing<T>(message.bytes());
         }
     }
 
@@ -314,6 +328,16 @@ private:
                         std::memcpy(slot, &copies[from + i].value, sizeof(T));
                     });
             });
+        } else if constexpr (detail::Cross<T>::brings_handles) {
+            // Each in a message with holds of its own.
+            std::size_t done = 0;
+            for (auto&& value : values) {
+                const T& item = value;
+                if (!put_before(item, deadline))
+                    break;
+                ++done;
+            }
+            return done;
         } else {
             std::vector<std::vector<std::byte>> messages;
             for (auto&& value : values) {
@@ -350,7 +374,7 @@ private:
                 message_get_some(*ring_, layout_.shape, object_, deadline, most, messages));
             got.reserve(messages.size());
             for (const Message& message : messages)
-                got.push_back(decode<T>(message.bytes()));
+                got.push_back(read_crossing<T>(message.bytes()));
         }
         return got;
     }

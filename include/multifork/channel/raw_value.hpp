@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/element.hpp>
 
@@ -50,6 +51,13 @@ public:
         else
             return fmt::format("<RawValue of {} bytes>", sizeof(T));
     }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::array;
+    [[nodiscard]] arena::Crossing crossing() const { return {object_}; }
+    static RawValue arrive(const arena::Crossing& crossing) { return RawValue(crossing.object); }
+    /// @}
 
 private:
     static_assert(alignof(T) <= 64, "a value is aligned to 64 bytes at most");

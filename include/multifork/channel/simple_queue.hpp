@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/channel/queue.hpp>
 
 #include <cstddef>
@@ -26,7 +27,7 @@ namespace multifork {
 /// \processes safe
 /// \fork      the child inherits the handle, with a close() of its own
 /// \crash, \cost  as Queue
-template <Codable T>
+template <Crossable T>
 class SimpleQueue {
 public:
     using multifork_describable = void;
@@ -71,6 +72,15 @@ public:
             return "<SimpleQueue closed>";
         return fmt::format("<SimpleQueue {}/{}>", (*queue_)->size(), (*queue_)->capacity());
     }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = Queue<T>::crossing_kind;
+    [[nodiscard]] arena::Crossing crossing() const { return open_queue("crossing").crossing(); }
+    static SimpleQueue arrive(const arena::Crossing& crossing) {
+        return SimpleQueue(Queue<T>::arrive(crossing));
+    }
+    /// @}
 
 private:
     explicit SimpleQueue(Queue<T> queue)

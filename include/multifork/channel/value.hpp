@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/value_cell.hpp>
 #include <multifork/format.hpp>
@@ -189,6 +190,13 @@ public:
         else
             return fmt::format("<Value of {} bytes>", sizeof(T));
     }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::value;
+    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing().object}; }
+    static Value arrive(const arena::Crossing& crossing) { return Value(crossing.object); }
+    /// @}
 
 private:
     struct Block {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/barrier_cell.hpp>
 #include <multifork/format.hpp>
@@ -89,6 +90,13 @@ public:
     [[nodiscard]] bool broken() const noexcept { return core::barrier_broken(view()); }
     /// `<Barrier 2/5>`, `<Barrier broken>`
     [[nodiscard]] std::string to_string() const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::barrier;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static Barrier arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     using Timeout = std::optional<std::chrono::nanoseconds>;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/semaphore_cell.hpp>
 #include <multifork/format.hpp>
@@ -69,6 +70,13 @@ public:
     [[nodiscard]] std::int64_t limit() const noexcept { return limit_; }
     /// `<BoundedSemaphore value=1 of 2>`
     [[nodiscard]] std::string to_string() const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::semaphore;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static BoundedSemaphore arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     BoundedSemaphore(arena::Object object, std::int64_t permits);

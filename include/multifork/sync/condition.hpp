@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/condition_cell.hpp>
 #include <multifork/format.hpp>
@@ -116,6 +117,13 @@ public:
     [[nodiscard]] std::size_t waiters() const noexcept;
     /// `<Condition waiters=2>`
     [[nodiscard]] std::string to_string() const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::condition;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static Condition arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     explicit Condition(arena::Object object);

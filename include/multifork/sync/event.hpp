@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/event_cell.hpp>
 #include <multifork/format.hpp>
@@ -66,6 +67,13 @@ public:
 
     /// `<Event set>`, `<Event unset>`
     [[nodiscard]] std::string to_string() const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::event;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static Event arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     explicit Event(arena::Object object);

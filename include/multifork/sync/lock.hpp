@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/lock_cell.hpp>
 #include <multifork/error.hpp>
@@ -131,6 +132,13 @@ public:
     [[nodiscard]] liveness::Domain& domain() const noexcept { return *domain_; }
     /// The exception that belongs to an outcome other than taken or timed out.
     [[noreturn]] void throw_for(core::Acquired got) const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::lock;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static Lock arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     static arena::Identity identity() noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/lock_cell.hpp>
 #include <multifork/format.hpp>
@@ -109,6 +110,13 @@ public:
         std::atomic<std::uint64_t> depth;
     };
     [[nodiscard]] liveness::Domain& domain() const noexcept { return lock_.domain(); }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::rlock;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static RLock arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     RLock(const arena::Object& object, on_owner_death policy);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/rwlock_cell.hpp>
 #include <multifork/format.hpp>
@@ -113,6 +114,13 @@ public:
     [[nodiscard]] std::string to_string() const;
 
     [[nodiscard]] liveness::Domain& domain() const noexcept { return *domain_; }
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::rwlock;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static RWLock arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     RWLock(arena::Object object, on_owner_death policy);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/core/semaphore_cell.hpp>
 #include <multifork/format.hpp>
@@ -74,6 +75,13 @@ public:
     [[nodiscard]] std::int64_t value() const;
     /// `<Semaphore value=2>`
     [[nodiscard]] std::string to_string() const;
+
+    /// \internal How the handle gets into another process (channel/crossing.hpp).
+    /// @{
+    static constexpr arena::Kind crossing_kind = arena::Kind::semaphore;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static Semaphore arrive(const arena::Crossing& crossing);
+    /// @}
 
 private:
     explicit Semaphore(arena::Object object);
