@@ -8,6 +8,7 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/connection.hpp>
 #include <multifork/channel/copy.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/dict.hpp>
 #include <multifork/channel/joinable_queue.hpp>
 #include <multifork/channel/list.hpp>
@@ -22,8 +23,10 @@
 #include <multifork/channel/value.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
+#include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/process/start_method.hpp>
 #include <multifork/process/this_process.hpp>
 #include <multifork/sync/barrier.hpp>
 #include <multifork/sync/bounded_semaphore.hpp>

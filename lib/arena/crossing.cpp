@@ -20,10 +20,6 @@ thread_local Cargo* the_cargo = nullptr;
                    "argument, which keep it themselves");
 }
 
-bool is_named(const Object& object) {
-    return &object.space() != &tree_space();
-}
-
 Object named_at(const ObjectAddress& address, Kind expected) {
     auto space = open_named(address.name, expected, address.bytes);
     auto hold = std::make_shared<Object::Hold>();
@@ -102,6 +98,10 @@ Object object_at(const ObjectAddress& address, Kind expected) {
         throw CorruptSharedMemory("a message brought a handle to a place where no such object is; "
                                   "look for a process that writes where it should not");
     return Object(std::move(reference));
+}
+
+bool is_named(const Object& object) {
+    return &object.space() != &tree_space();
 }
 
 void check_arrived(const Crossing& crossing, std::size_t bytes) {

@@ -103,8 +103,9 @@ public:
     /// Makes a process record.
     /// \param parent_pid  of the process that is about to fork, 0 for one that registers itself
     /// \param pid         0 for a child to be
+    /// \param inherits    whether it is a fork of another process, and has what that one has
     /// \throws TooManyThreads
-    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid);
+    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits = true);
     /// Ends a record, unless it has come to mean another process: it is gone, or was never made.
     void end_process(ProcessId process) noexcept;
     [[nodiscard]] bool is_current(ProcessId process) const noexcept {

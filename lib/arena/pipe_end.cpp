@@ -1,5 +1,6 @@
 #include "arena/pipe_end.hpp"
 
+#include "arena/handover.hpp"
 #include "arena/object_hold.hpp"
 #include "arena/space_impl.hpp"
 #include "platform/futex.hpp"
@@ -133,8 +134,11 @@ std::uint64_t PipeEnd::block() const noexcept {
 PipeEnd::Reference PipeEnd::send_copy() {
     const Use use(*this);
     Space::Impl& impl = tree_space().impl();
-    const auto entry = impl.heap.join_pipe(
-        block(), impl.self(), static_cast<std::uint64_t>(role_) | core::pipe_travels_bit);
+    // For a process that is known already, it is that one's from now on: it outlives this one.
+    const ProcessId destination = BoundFor::destination();
+    const auto entry =
+        impl.heap.join_pipe(block(), destination.serial != 0 ? destination : impl.self(),
+                            static_cast<std::uint64_t>(role_) | core::pipe_travels_bit);
     if (entry.word == 0)
         throw_full();
     return {object_.offset(), shape_.capacity, entry.word, entry.index,

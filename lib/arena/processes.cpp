@@ -18,7 +18,7 @@ constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
 
 } // namespace
 
-ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid) {
+ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits) {
     Locked hold(*this);
     HeapHeader& heap = header();
     const std::uint32_t slots = shape_.process_slots;
@@ -48,9 +48,9 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid) {
     // What existed before this fork is older than the new epoch; what is made after it is not.
     const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;
     heap.fork_epoch.store(epoch, relaxed);
-    record.fork_epoch = epoch;
+    record.fork_epoch = inherits ? epoch : 0; // 0: older than all objects
     record.first_ancestor = record.last_ancestor = 0;
-    for (std::uint32_t i = 0; i < used_records() && parent_pid != 0; ++i) {
+    for (std::uint32_t i = 0; i < used_records() && parent_pid != 0 && inherits; ++i) {
         // The first process of the tree was not forked: it owns what it has, or has dropped it.
         const ProcessRecord& parent = records()[i];
         if (i == index || parent.serial.load(relaxed) == 0 ||

@@ -1,3 +1,4 @@
+#include "arena/handover.hpp"
 #include "arena/named.hpp"
 #include "arena/pipe_end.hpp"
 #include "arena/space_impl.hpp"
@@ -6,6 +7,7 @@
 #include <multifork/liveness/tuning.hpp>
 
 #include <boost/interprocess/exceptions.hpp>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -134,8 +136,26 @@ extern "C" void after_fork_in_child() {
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
+/// The arena of the process that spawned this one.
+std::unique_ptr<Space::Impl> join_arena(const Handover& told) {
+    platform::Descriptor file(handed_over_descriptor);
+    const int fd = file.get();
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    const SegmentShape shape{told.bytes, thread_slots, process_slots};
+    auto impl = std::make_unique<Space::Impl>(fd, shape, std::move(file));
+    const SegmentHeader& header = impl->heap.segment();
+    if (header.magic != segment_magic || header.version != layout_version ||
+        header.bytes != told.bytes || header.thread_slots != thread_slots ||
+        header.process_slots != process_slots)
+        throw LayoutMismatch("this process was spawned by a program with another version of "
+                             "multifork; name the same program in set_executable()");
+    impl->become(told.self);
+    return impl;
+}
+
 Space* make_tree_space() {
-    auto impl = make_arena();
+    const bool joins = handover().has_value();
+    auto impl = joins ? join_arena(*handover()) : make_arena();
     // A process that came by a raw clone() has no record; it makes one when it first attaches.
     impl->domain.on_enter = [](liveness::Domain& domain) {
         auto& tree = *static_cast<Space::Impl*>(domain.owner);
@@ -143,7 +163,8 @@ Space* make_tree_space() {
             static_cast<void>(tree.self());
         tree.anchor_here();
     };
-    impl->set_process_name("MainProcess");
+    if (!joins)
+        impl->set_process_name("MainProcess");
     auto* made = new Space(std::move(impl)); // never deleted: objects outlive static destructors
     the_tree = made;
     // The main thread's keys are not run at exit(); leaving keeps the permits of an orderly end

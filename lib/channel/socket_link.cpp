@@ -98,7 +98,12 @@ bool SocketLink::await(const Descriptors& fds, short what, platform::Deadline de
     }
 }
 
-bool SocketLink::send(std::span<const std::byte> bytes, platform::Deadline deadline) {
+bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
+    if (outgoing.cargo != nullptr)
+        throw NotShareable("a handle on a shared object cannot go through a socket, at whose other "
+                           "end may be a program of another tree; make the object with a name, and "
+                           "send the name");
+    const std::span<const std::byte> bytes = outgoing.bytes;
     const auto fds = use();
     const std::scoped_lock hold(sending_); // a message is not interrupted by another
     std::array<std::byte, 12> head;

@@ -47,9 +47,24 @@ int code_of(int status) {
 
 } // namespace
 
+std::string_view class_name(std::optional<StartMethod> method) noexcept {
+    if (!method)
+        return "Process";
+    switch (*method) {
+    case StartMethod::fork:
+        return "ForkProcess";
+    case StartMethod::spawn:
+        return "SpawnProcess";
+    case StartMethod::forkserver:
+        return "ForkServerProcess";
+    }
+    return "Process";
+}
+
 Child::Child(ProcessOptions options, NewName made)
     : name(options.name.empty() ? std::move(made.name) : std::move(options.name)),
-      daemon(options.daemon), identity(std::move(made.identity)), parent_pid(::getpid()) {}
+      daemon(options.daemon), method(options.start_method), identity(std::move(made.identity)),
+      parent_pid(::getpid()) {}
 
 bool Child::reap_locked() {
     if (exitcode)
@@ -63,6 +78,7 @@ bool Child::reap_locked() {
         return false;
     // ECHILD: somebody else reaped it, or SIGCHLD is ignored. The child may have said how it ended.
     exitcode = r == pid ? code_of(status) : board_in(board).heard_exit().value_or(255);
+    kept.clear();
     arena::Heap& heap = arena::tree_space().impl().heap;
     heap.end_process(std::exchange(record, {}));
     if (*exitcode < 0 || !board_in(board).heard_exit()) {
@@ -313,8 +329,8 @@ std::string ProcessHandle::to_string() const {
     else if (c.exitcode)
         state = *c.exitcode == 0 ? "stopped" : fmt::format("stopped exitcode={}", *c.exitcode);
     const std::string pid = c.pid != 0 ? fmt::format(" pid={}", c.pid) : "";
-    return fmt::format("<Process name='{}'{} parent={} {}{}>", c.name, pid, c.parent_pid, state,
-                       c.daemon ? " daemon" : "");
+    return fmt::format("<{} name='{}'{} parent={} {}{}>", detail::class_name(c.method), c.name, pid,
+                       c.parent_pid, state, c.daemon ? " daemon" : "");
 }
 
 } // namespace multifork

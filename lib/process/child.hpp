@@ -17,6 +17,9 @@
 
 namespace multifork::detail {
 
+/// "Process", "SpawnProcess", ...: what it is, and the beginning of its name if nobody gives one.
+[[nodiscard]] std::string_view class_name(std::optional<StartMethod> method) noexcept;
+
 /// What the parent keeps about one child; shared by a Process and its handles.
 struct Child {
     Child(ProcessOptions options, NewName made);
@@ -24,6 +27,7 @@ struct Child {
     // Set before start, constant afterwards:
     std::string name;
     bool daemon = false;
+    std::optional<StartMethod> method; ///< nothing: the default at start()
     std::vector<std::uint32_t> identity;
     int parent_pid = 0;
 
@@ -35,7 +39,8 @@ struct Child {
     std::optional<int> exitcode;
     platform::Descriptor pidfd;
     arena::Object board;
-    arena::ProcessId record; ///< in the arena's table of processes
+    std::vector<arena::Object> kept; ///< named objects that the child may not have opened yet
+    arena::ProcessId record;         ///< in the arena's table of processes
 
     /// Looks whether the child has ended, and if so reaps it. The mutex is held.
     bool reap_locked();

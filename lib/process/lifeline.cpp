@@ -59,6 +59,14 @@ void prepare_lifeline() {
     line.write_end = platform::above_standard(ends[1]);
 }
 
+int lifeline_descriptor() noexcept {
+    return lifeline().read_end;
+}
+void take_lifeline(int descriptor) noexcept {
+    ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    lifeline().parents_read_end = descriptor;
+}
+
 void hold_on_to_parent() noexcept {
     // The signal's addressee belongs to the open file, and all children share the inherited one:
     // open the pipe once more.

@@ -13,6 +13,11 @@ namespace multifork::detail {
 /// Makes the pipe, before the first daemon is forked. \throws Error
 void prepare_lifeline();
 
+/// The pipe's end for children that are not forked, which get a copy of it.
+[[nodiscard]] int lifeline_descriptor() noexcept;
+/// In such a child: which descriptor that is.
+void take_lifeline(int descriptor) noexcept;
+
 /// In a daemon child, right after the fork: ties this process to its parent, or ends it when the
 /// parent is gone already.
 void hold_on_to_parent() noexcept;

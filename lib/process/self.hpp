@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace multifork::detail {
@@ -19,6 +20,7 @@ struct Self {
     std::uint32_t children_named = 0;
     std::optional<ParentProcess> parent;
     bool daemon = false;
+    std::string authkey; ///< "": not made yet; the same in all of the tree
 };
 
 [[nodiscard]] Self& self() noexcept;
@@ -28,6 +30,10 @@ struct NewName {
     std::vector<std::uint32_t> identity;
     std::string name;
 };
-[[nodiscard]] NewName next_child_name();
+/// \param prefix  "Process", "SpawnProcess", ...
+[[nodiscard]] NewName next_child_name(std::string_view prefix);
+
+/// The key of this tree, made at first use.
+[[nodiscard]] std::string own_authkey();
 
 } // namespace multifork::detail

@@ -1,6 +1,8 @@
 #include "arena/space_impl.hpp"
 #include "process/self.hpp"
 
+#include <multifork/error.hpp>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -34,6 +36,17 @@ bool daemon() noexcept {
 std::optional<ParentProcess> parent() {
     const std::scoped_lock hold(detail::self().mutex);
     return detail::self().parent;
+}
+
+std::string authkey() {
+    return detail::own_authkey();
+}
+
+void set_authkey(std::string key) {
+    if (key.empty())
+        throw InvalidArgument("an empty authkey would let everybody in; give at least one byte");
+    const std::scoped_lock hold(detail::self().mutex);
+    detail::self().authkey = std::move(key);
 }
 
 std::string to_string() {

@@ -65,6 +65,9 @@ private:
 ///         CorruptSharedMemory when no object of that kind is there
 [[nodiscard]] MULTIFORK_API Object object_at(const ObjectAddress& address, Kind expected);
 
+/// Whether it has a name, and a segment of its own.
+[[nodiscard]] MULTIFORK_API bool is_named(const Object& object);
+
 /// \throws CorruptSharedMemory unless the object is as large as its handle says
 MULTIFORK_API void check_arrived(const Crossing& crossing, std::size_t bytes);
 

@@ -27,6 +27,8 @@ public:
     /// \throws OutOfSharedMemory, and what init throws
     static Object make(std::size_t bytes, Kind kind, const std::function<void(std::byte*)>& init);
 
+    /// Whether it refers to an object at all.
+    [[nodiscard]] explicit operator bool() const noexcept { return hold_ != nullptr; }
     [[nodiscard]] std::byte* data() const noexcept;
     [[nodiscard]] Space& space() const noexcept;
     [[nodiscard]] std::uint64_t offset() const noexcept;

@@ -4,6 +4,8 @@
 #include <multifork/format.hpp>
 #include <multifork/platform/clock.hpp>
 #include <multifork/platform/export.hpp>
+#include <multifork/process/start_method.hpp>
+#include <multifork/process/target.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -25,6 +27,8 @@ struct ProcessOptions {
     /// A daemon is terminated when its Process object goes, and dies with its parent, even if that
     /// is SIGKILLed.
     bool daemon = false;
+    /// Nothing: what get_start_method() says at start().
+    std::optional<StartMethod> start_method = {};
 };
 
 namespace detail {
@@ -95,7 +99,15 @@ protected:
     std::shared_ptr<detail::Child> child_;
 };
 
-/// A function that runs in a process of its own, by fork.
+namespace detail {
+/// Something to run, and arguments for it; not one of the other things that a Process is made from.
+template <class F, class... Args>
+concept TargetWith = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
+                     !std::derived_from<std::decay_t<F>, ProcessHandle> &&
+                     !std::same_as<std::decay_t<F>, ProcessOptions>;
+} // namespace detail
+
+/// A function that runs in a process of its own.
 ///
 /// \code
 ///   mp::Process a{work, 1, 2.5};
@@ -105,9 +117,15 @@ protected:
 ///   fmt::print("{} {}\n", a, a.exitcode().value());
 /// \endcode
 ///
-/// The child is a copy of its parent at start(): it sees all the parent's memory as it was, and
-/// shares what lies in shared memory (Value, Queue, Lock, ...). What the target and its arguments
-/// are does not matter, so long as they can be moved: nothing is serialised.
+/// By fork, the default, the child is a copy of its parent at start(): it sees all the parent's
+/// memory as it was, and shares what lies in shared memory (Value, Queue, Lock, ...). What the
+/// target and its arguments are does not matter, so long as they can be moved: nothing is
+/// serialised.
+///
+/// By spawn and forkserver (set_start_method(), get_context(), SpawnProcess) the child has nothing
+/// of its parent's memory, threads and descriptors. The target and its arguments cross: a function,
+/// or a closure that captures what is trivially copyable; arguments that the codec knows, and
+/// handles on shared objects. What cannot cross start() refuses, before there is a child.
 ///
 /// The child ends without running what its parent registered with atexit(); what it registers
 /// itself, it runs. Standard output is flushed before the fork and at the child's end, so that
@@ -117,77 +135,61 @@ protected:
 /// A Process that goes out of scope joins its child (as std::jthread does); a daemon is terminated
 /// first, and killed if it has not ended after five seconds.
 ///
-/// Movable. Derive from it and override run() instead of giving a function, if you like.
+/// Movable. Derive from it and override run() instead of giving a function, if you like; by fork
+/// alone.
 class MULTIFORK_API Process : public ProcessHandle {
 public:
     /// A process that does nothing.
     Process() : Process(ProcessOptions{}, [] {}) {}
 
     template <class F, class... Args>
-        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
-            (!std::derived_from<std::decay_t<F>, ProcessHandle>)&&(
-                !std::same_as<std::decay_t<F>, ProcessOptions>)explicit Process(F&& target,
-                                                                                Args&&... args)
-            : Process(ProcessOptions{}, std::forward<F>(target), std::forward<Args>(args)...) {}
+        requires detail::TargetWith<F, Args...>
+    explicit Process(F&& target, Args&&... args)
+        : Process(ProcessOptions{}, std::forward<F>(target), std::forward<Args>(args)...) {}
 
-        /// \param args  moved or copied now, and moved into the target in the child
-        template <class F, class... Args>
-            requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
-        explicit Process(ProcessOptions options, F&& target, Args&&... args)
-            : Process(std::move(options)) {
-            target_ = std::make_unique<Call<std::decay_t<F>, std::decay_t<Args>...>>(
-                std::forward<F>(target), std::forward<Args>(args)...);
-        }
+    /// \param args  moved or copied now, and moved into the target in the child
+    template <class F, class... Args>
+        requires detail::TargetWith<F, Args...>
+    explicit Process(ProcessOptions options, F&& target, Args&&... args)
+        : Process(std::move(options)) {
+        target_ = std::make_unique<detail::Call<std::decay_t<F>, std::decay_t<Args>...>>(
+            std::in_place, std::forward<F>(target), std::forward<Args>(args)...);
+    }
 
-        /// For a derived class that overrides run().
-        explicit Process(ProcessOptions options);
+    /// For a derived class that overrides run().
+    explicit Process(ProcessOptions options);
 
-        Process(Process&&) noexcept;
-        /// Joins, as the destructor does, what was there.
-        Process& operator=(Process&&) noexcept;
-        Process(const Process&) = delete;
-        Process& operator=(const Process&) = delete;
-        /// Joins. A daemon is terminated first.
-        virtual ~Process();
+    Process(Process&&) noexcept;
+    /// Joins, as the destructor does, what was there.
+    Process& operator=(Process&&) noexcept;
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+    /// Joins. A daemon is terminated first.
+    virtual ~Process();
 
-        /// Makes the child. Returns at once.
-        /// \throws ProcessError when it was started before, or the system has no room for another
-        /// process
-        void start();
+    /// Makes the child. Returns at once.
+    /// \throws ProcessError when it was started before, or the system has no room for another
+    /// process; NotShareable when the target or an argument cannot cross; OutOfSharedMemory
+    void start();
 
-        /// \name Before start() only
-        /// \throws ProcessError afterwards
-        /// @{
-        void set_name(std::string name);
-        void set_daemon(bool daemon);
-        /// @}
+    /// \name Before start() only
+    /// \throws ProcessError afterwards
+    /// @{
+    void set_name(std::string name);
+    void set_daemon(bool daemon);
+    /// @}
 
-    protected:
-        /// What the child does: calls the target.
-        virtual void run();
+protected:
+    /// What the child does: calls the target.
+    virtual void run();
 
-    private:
-        struct Callable {
-            virtual ~Callable() = default;
-            virtual void operator()() = 0;
-        };
-        template <class F, class... Args>
-        struct Call final : Callable {
-            template <class G, class... As>
-            explicit Call(G&& g, As&&... as)
-                : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
-            void operator()() override {
-                std::apply([this](Args&... a) { std::invoke(std::move(f), std::move(a)...); },
-                           args);
-            }
-            F f;
-            std::tuple<Args...> args;
-        };
+private:
+    void start_by_fork();
+    void start_elsewhere(StartMethod method);
+    [[noreturn]] void be_the_child(bool was_alone);
+    void finish() noexcept;
 
-        [[noreturn]] void be_the_child(bool was_alone);
-        void finish() noexcept;
-
-        std::unique_ptr<Callable> target_;
+    std::unique_ptr<detail::Callable> target_;
 };
 
 /// The children of this process that were started and have not been joined; reaps those that have

@@ -26,6 +26,13 @@ MULTIFORK_API void set_name(std::string name);
 [[nodiscard]] MULTIFORK_API bool daemon() noexcept;
 /// The process that made this one by Process::start(); nothing in the main process.
 [[nodiscard]] MULTIFORK_API std::optional<ParentProcess> parent();
+/// The key with which processes of this tree prove to each other, over a socket, that they belong
+/// to it: 32 random bytes, made by the first process that asks or has a child, and the same in all
+/// of its descendants. For ListenerOptions::authkey and ClientOptions.
+[[nodiscard]] MULTIFORK_API std::string authkey();
+/// Another key, for this process and the children that it starts from now on.
+/// \throws InvalidArgument when it is empty
+MULTIFORK_API void set_authkey(std::string key);
 /// `<MainProcess name='MainProcess' pid=4200 started>`
 [[nodiscard]] MULTIFORK_API std::string to_string();
 

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <multifork/channel/crossing.hpp>
+#include <multifork/platform/export.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+/// \file
+/// What a process runs: a function and its arguments, and how both get into a process that has
+/// nothing of this one's memory.
+
+namespace multifork {
+namespace detail {
+
+/// \throws NotShareable when one of the words is an address in this process: a closure may have
+/// captured a reference or a pointer, and the compiler cannot be asked
+MULTIFORK_API void refuse_addresses(std::span<const std::byte> bytes, const std::type_info& type);
+[[noreturn]] MULTIFORK_API void throw_cannot_cross(const std::type_info& type);
+
+template <class T>
+void pack(ByteWriter& writer, const T& value) {
+    if constexpr (!Crossable<T>) {
+        throw_cannot_cross(typeid(T));
+    } else {
+        if constexpr (Shareable<T> && std::is_class_v<T> && !std::is_empty_v<T>)
+            refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
+        Cross<T>::write(writer, value);
+    }
+}
+
+/// A target with its arguments.
+class Callable {
+public:
+    Callable() = default;
+    virtual ~Callable() = default;
+    Callable(const Callable&) = delete;
+    Callable& operator=(const Callable&) = delete;
+    virtual void operator()() = 0;
+    /// Writes down what read_callable() makes it from in another process.
+    /// \throws NotShareable, and what serialize() of an argument throws
+    virtual void write(ByteWriter& writer) const = 0;
+};
+using Revive = std::unique_ptr<Callable> (*)(ByteReader&);
+
+/// \throws CorruptSharedMemory, LayoutMismatch, NotFound
+[[nodiscard]] MULTIFORK_API std::unique_ptr<Callable> read_callable(ByteReader& reader);
+
+template <class F, class... Args>
+class Call final : public Callable {
+public:
+    template <class G, class... As>
+    explicit Call(std::in_place_t, G&& f, As&&... args)
+        : f_(std::forward<G>(f)), args_(std::forward<As>(args)...) {}
+
+    void operator()() override {
+        std::apply([this](Args&... args) { std::invoke(std::move(f_), std::move(args)...); },
+                   args_);
+    }
+    void write(ByteWriter& writer) const override {
+        if constexpr (Crossable<F> && (Crossable<Args> && ...)) {
+            write_function(writer, reinterpret_cast<AnyFunction>(&revive));
+            pack(writer, f_);
+            std::apply([&](const Args&... args) { (pack(writer, args), ...); }, args_);
+        } else {
+            pack(writer, f_); // one of these throws, and names the type
+            std::apply([&](const Args&... args) { (pack(writer, args), ...); }, args_);
+        }
+    }
+
+private:
+    static std::unique_ptr<Callable> revive(ByteReader& reader) {
+        F f = Cross<F>::read(reader);
+        std::tuple<Args...> args{Cross<Args>::read(reader)...}; // braces: in this order
+        return std::apply(
+            [&](Args&... each) {
+                return std::make_unique<Call>(std::in_place, std::move(f), std::move(each)...);
+            },
+            args);
+    }
+    F f_;
+    std::tuple<Args...> args_;
+};
+
+template <class F>
+inline constexpr bool crosses = Crossable<std::decay_t<F>>;
+
+} // namespace detail
+} // namespace multifork

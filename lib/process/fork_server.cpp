@@ -1,0 +1,213 @@
+#include "process/fork_server.hpp"
+
+#include "platform/immortal.hpp"
+#include "platform/launch.hpp"
+#include "platform/system.hpp"
+#include "process/in_child.hpp"
+#include "process/lifeline.hpp"
+#include "process/order.hpp"
+#include "process/spawn.hpp"
+#include "process/start_method.hpp"
+
+#include <multifork/error.hpp>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace multifork::detail {
+namespace {
+
+struct Server {
+    std::mutex mutex;
+    int pid = 0; // 0: there is none
+    arena::ProcessId record;
+    platform::Descriptor socket;
+    platform::Descriptor pidfd;
+};
+
+constinit platform::Immortal<Server> the_server;
+
+// ---- in the server
+// ---------------------------------------------------------------------------------------------
+
+[[noreturn]] void become_child(const arena::Handover& told, const struct sigaction& interrupt) {
+    arena::after_clone_in_child(told.self);
+    ::close(socket_place);
+    ::sigaction(SIGINT, &interrupt, nullptr);
+    ::on_exit(end_of_child, nullptr);
+    std::exit(follow_order(told));
+}
+
+void load(const std::vector<std::string>& libraries) {
+    for (const std::string& library : libraries)
+        if (::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
+            // The children try it once more if they need it, and say what is wrong.
+            fmt::print(stderr, "multifork: the fork server cannot load a library: {}\n",
+                       ::dlerror());
+}
+
+/// The server's target.
+void serve(const std::vector<std::string>& libraries) {
+    // Ctrl-C is meant for the program, whose children have their own way with it.
+    struct sigaction interrupt {};
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGINT, &ignore, &interrupt);
+    load(libraries);
+    for (;;) {
+        arena::Handover told;
+        const ssize_t got = ::recv(socket_place, &told, sizeof told, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got != sizeof told)
+            return; // closed
+        flush_output();
+        arena::before_clone();
+        const int pid = platform::clone_for_parent(arena::pid_word_of(told.self));
+        const int error = pid < 0 ? errno : 0;
+        if (pid == 0)
+            become_child(told, interrupt);
+        arena::after_clone_in_parent();
+        // MSG_NOSIGNAL: who asked may have ended meanwhile
+        static_cast<void>(::send(socket_place, &error, sizeof error, MSG_NOSIGNAL));
+    }
+}
+
+// ---- in the process that asks
+// ----------------------------------------------------------------------------------
+
+void reap(Server& server, bool wait) noexcept {
+    if (server.pid == 0)
+        return;
+    int status = 0;
+    pid_t ended = 0;
+    do {
+        ended = ::waitpid(server.pid, &status, wait ? 0 : WNOHANG);
+    } while (ended < 0 && errno == EINTR);
+    if (ended == 0)
+        return;
+    arena::end_child(std::exchange(server.record, {}));
+    server.pid = 0;
+    server.socket.reset();
+    server.pidfd.reset();
+}
+
+void start_server(Server& server) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        platform::throw_errno("making the socket of the fork server");
+    platform::Descriptor ours(ends[0]);
+    const platform::Descriptor theirs(ends[1]);
+
+    Order order;
+    order.name = "ForkServer";
+    order.daemon = true;
+    order.parent_pid = ::getpid();
+    order.method = StartMethod::forkserver;
+    const Call<void (*)(const std::vector<std::string>&), std::vector<std::string>> target(
+        std::in_place, serve, forkserver_preload());
+    const Spawned spawned = spawn(std::move(order), {}, target, theirs.get());
+    server.pid = spawned.pid;
+    server.record = spawned.record;
+    server.pidfd = platform::open_pidfd(spawned.pid);
+    server.socket = std::move(ours);
+}
+
+enum class Answer : std::uint8_t { done, refused, died };
+
+/// \param error  why, when it was refused
+Answer ask(Server& server, const arena::Handover& told, int& error) {
+    if (::send(server.socket.get(), &told, sizeof told, MSG_NOSIGNAL) != sizeof told)
+        return Answer::died;
+    for (;;) {
+        // A child of the server that has not closed the socket yet would hide its end.
+        std::array<pollfd, 2> ready{pollfd{server.socket.get(), POLLIN, 0},
+                                    pollfd{server.pidfd.get(), POLLIN, 0}};
+        if (::poll(ready.data(), server.pidfd ? 2 : 1, -1) < 0 && errno == EINTR)
+            continue;
+        const ssize_t got = ::recv(server.socket.get(), &error, sizeof error, MSG_DONTWAIT);
+        if (got == sizeof error)
+            return error == 0 ? Answer::done : Answer::refused;
+        if (got < 0 && (errno == EINTR || errno == EAGAIN) && (ready[1].revents & POLLIN) == 0)
+            continue;
+        return Answer::died;
+    }
+}
+
+void end(Server& server) noexcept {
+    server.socket.reset();
+    if (server.pid != 0)
+        ::kill(server.pid, SIGKILL);
+    reap(server, true);
+}
+
+} // namespace
+
+int fork_by_server(const arena::Handover& told) {
+    Server& server = *the_server;
+    const std::scoped_lock hold(server.mutex);
+    for (int attempt = 0; attempt < 5; ++attempt) {
+        reap(server, false);
+        if (server.pid == 0)
+            start_server(server);
+        int error = 0;
+        const Answer answer = ask(server, told, error);
+        if (answer == Answer::refused)
+            throw ProcessError(
+                static_cast<std::errc>(error),
+                fmt::format("the fork server could not fork: {}; too many processes, or no memory",
+                            std::generic_category().message(error)));
+        if (answer == Answer::died)
+            end(server); // from here on its last word is in the record
+        if (const std::uint32_t pid = arena::pid_word_of(told.self).load(); pid != 0)
+            return static_cast<int>(pid);
+    }
+    throw ProcessError(std::errc::resource_unavailable_try_again,
+                       "the fork server has died five times in a row before it made a child; look "
+                       "for what kills it, or use start method spawn");
+}
+
+bool fork_server_runs() {
+    return fork_server_pid() != 0;
+}
+
+int fork_server_pid() {
+    const std::scoped_lock hold(the_server->mutex);
+    reap(*the_server, false);
+    return the_server->pid;
+}
+
+void stop_fork_server() noexcept {
+    const std::scoped_lock hold(the_server->mutex);
+    the_server->socket.reset(); // it ends by itself
+    reap(*the_server, true);
+}
+
+void lock_fork_server_for_fork() {
+    the_server->mutex.lock();
+}
+void unlock_fork_server_after_fork() noexcept {
+    the_server->mutex.unlock();
+}
+void forget_fork_server_in_child() noexcept {
+    the_server->pid = 0;
+    the_server->record = {};
+    the_server->socket.reset();
+    the_server->pidfd.reset();
+    the_server->mutex.unlock();
+}
+
+} // namespace multifork::detail

@@ -1,0 +1,107 @@
+#include "process/in_child.hpp"
+
+#include "arena/named.hpp"
+#include "arena/pipe_end.hpp"
+
+#include <multifork/process/this_process.hpp>
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <typeinfo>
+
+#ifdef __GLIBCXX__
+#include <ext/stdio_sync_filebuf.h>
+#endif
+
+namespace multifork::detail {
+namespace {
+
+Board* own_board = nullptr;
+
+/// Whether a stream passes everything to stdio at once, as all do unless sync_with_stdio(false) was
+/// called.
+bool keeps_nothing(const std::ostream& stream) {
+#ifdef __GLIBCXX__
+    const std::streambuf* const buffer = stream.rdbuf();
+    return buffer != nullptr && typeid(*buffer) == typeid(__gnu_cxx::stdio_sync_filebuf<char>);
+#else
+    return stream.rdbuf() == nullptr;
+#endif
+}
+
+std::string type_of_current_exception() {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    if (type == nullptr)
+        return "unknown";
+    int status = 0;
+    char* const name = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    std::string result = name != nullptr ? name : type->name();
+    std::free(name);
+    return result;
+}
+
+/// Says on stderr, and to the parent, which exception left the target.
+void report_exception(const char* what) noexcept {
+    try {
+        const std::string type = type_of_current_exception();
+        if (own_board != nullptr)
+            own_board->say_error(type, what);
+        fmt::print(stderr, "{} (pid {}) ended with {}{}{}\n", this_process::name(), ::getpid(),
+                   type, *what != '\0' ? ": " : "", what);
+    } catch (...) {
+        if (own_board != nullptr)
+            own_board->say_error("unknown", what);
+    }
+}
+
+} // namespace
+
+void flush_output() noexcept {
+    for (std::ostream* const stream : {&std::cout, &std::cerr, &std::clog})
+        try {
+            if (!keeps_nothing(*stream))
+                stream->flush();
+        } catch (...) {
+            // A stream that throws on failure: a closed stdout must not change an exit code.
+        }
+    std::fflush(nullptr);
+}
+
+void end_of_child(int status, void*) {
+    flush_output();
+    arena::leave_named_segments();
+    arena::leave_pipe_ends();
+    liveness::detach_this_thread();
+    if (own_board != nullptr)
+        own_board->say_exit(status);
+    ::_exit(status);
+}
+
+void report_to(Board& board) noexcept {
+    own_board = &board;
+}
+
+int run_reporting(const std::function<void()>& run) {
+    try {
+        run();
+        return 0;
+    } catch (const abi::__forced_unwind&) {
+        // pthread_exit(): the process ends, as if the target had returned. To go on unwinding would
+        // run, in the child, what the parent has on its stack behind start().
+        std::exit(0);
+    } catch (const std::exception& error) {
+        report_exception(error.what());
+    } catch (...) {
+        report_exception("");
+    }
+    return 1;
+}
+
+} // namespace multifork::detail

@@ -1,0 +1,89 @@
+#include "process/order.hpp"
+
+#include "arena/space_impl.hpp"
+#include "process/in_child.hpp"
+#include "process/lifeline.hpp"
+#include "process/self.hpp"
+#include "process/start_method.hpp"
+
+#include <multifork/channel/connection.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace multifork::detail {
+namespace {
+
+void write(ByteWriter& writer, const arena::ObjectAddress& address) {
+    writer(address.offset, address.serial, address.bytes, address.kind, address.name);
+}
+void read(ByteReader& reader, arena::ObjectAddress& address) {
+    reader(address.offset, address.serial, address.bytes, address.kind, address.name);
+}
+
+Order read_order(ByteReader& reader) {
+    Order order;
+    std::uint32_t method = 0;
+    reader(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name, method,
+           order.authkey);
+    order.method = static_cast<StartMethod>(method);
+    read(reader, order.board);
+    return order;
+}
+
+} // namespace
+
+arena::Handover write_order(Order order, const arena::Object& board, const Callable& target,
+                            arena::ProcessId child, std::vector<arena::Object>& kept) {
+    std::vector<std::byte> bytes;
+    ByteWriter writer(bytes);
+    arena::Cargo cargo;
+    const arena::BoundFor bound(child);
+    Travellers travellers;
+    if (board)
+        order.board = arena::address_of(board);
+    writer(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name,
+           static_cast<std::uint32_t>(order.method), order.authkey);
+    write(writer, order.board);
+    target.write(writer);
+
+    arena::Handover told;
+    told.bytes = arena::tree_space().impl().heap.segment().bytes;
+    told.self = child;
+    told.parcel = arena::give_parcel(bytes, cargo, child);
+    told.parcel_bytes = bytes.size();
+    travellers.arrived();
+    kept = cargo.take();
+    std::erase_if(kept, [](const arena::Object& object) { return !arena::is_named(object); });
+    return told;
+}
+
+int follow_order(const arena::Handover& told) {
+    static_cast<void>(liveness::enter(arena::tree_space().domain()));
+    auto parcel = std::make_unique<arena::Parcel>(told.parcel, told.parcel_bytes);
+    ByteReader reader(parcel->bytes());
+    Order order = read_order(reader);
+    Self& me = self();
+    me.parent = ParentProcess{order.parent_pid, std::move(order.parent_name)};
+    me.name = order.name;
+    me.identity = std::move(order.identity);
+    me.children_named = 0;
+    me.daemon = order.daemon;
+    me.authkey = std::move(order.authkey);
+    inherit_start_method(order.method);
+    if (order.daemon)
+        hold_on_to_parent();
+    if (order.board.kind != 0) {
+        // Kept until the process ends, also when its parent has gone: exit handlers tell it things.
+        auto* const board =
+            new arena::Object(arena::object_at(order.board, arena::Kind::board)); // NOLINT
+        report_to(board_in(*board));
+    }
+    return run_reporting([&] {
+        auto target = read_callable(reader);
+        parcel.reset();
+        (*target)();
+    });
+}
+
+} // namespace multifork::detail

@@ -1,0 +1,50 @@
+#include "process/spawn.hpp"
+
+#include "platform/launch.hpp"
+#include "process/lifeline.hpp"
+#include "process/program_start.hpp"
+#include "process/start_method.hpp"
+
+#include <multifork/error.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+namespace multifork::detail {
+
+Spawned spawn(Order order, const arena::Object& board, const Callable& target, int socket) {
+    if (!takes_over_before_main())
+        throw ProcessError(std::errc::not_supported,
+                           "this program cannot spawn itself: its start passed the library by, as "
+                           "in a program that is linked statically to the C library; use start "
+                           "method fork");
+    const std::string program = executable();
+    const std::string name = order.name;
+    prepare_lifeline();
+    Spawned spawned;
+    spawned.record = arena::begin_child(name, false);
+    try {
+        const arena::Handover told =
+            write_order(std::move(order), board, target, spawned.record, spawned.kept);
+        // See handed_over_descriptor, lifeline_place, socket_place.
+        const std::array descriptors{arena::arena_descriptor(), lifeline_descriptor(), socket};
+        const auto launched = platform::launch(program, {program_name(), "--multifork-child", name},
+                                               arena::handover_variable(told),
+                                               std::span(descriptors).first(socket >= 0 ? 3 : 2));
+        if (launched.error != 0)
+            throw ProcessError(static_cast<std::errc>(launched.error),
+                               fmt::format("'{}' cannot be run for {}: {}", program, name,
+                                           std::generic_category().message(launched.error)));
+        spawned.pid = launched.pid;
+        // The child writes the same; but it may be killed before it does.
+        arena::pid_word_of(spawned.record) = static_cast<std::uint32_t>(launched.pid);
+    } catch (...) {
+        arena::end_child(spawned.record);
+        throw;
+    }
+    return spawned;
+}
+
+} // namespace multifork::detail
