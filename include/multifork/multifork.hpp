@@ -23,8 +23,12 @@
 #include <multifork/channel/value.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
+#include <multifork/manager/manager.hpp>
+#include <multifork/manager/proxy.hpp>
 #include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>
+#include <multifork/process/finalizer.hpp>
+#include <multifork/process/logging.hpp>
 #include <multifork/process/process.hpp>
 #include <multifork/process/start_method.hpp>
 #include <multifork/process/this_process.hpp>

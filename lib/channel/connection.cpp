@@ -170,7 +170,7 @@ std::optional<std::vector<std::byte>> AnyConnection::bytes_before(platform::Dead
 }
 
 bool AnyConnection::poll_before(platform::Deadline deadline) const {
-    return link().poll(deadline) == Outcome::done;
+    return link().poll(deadline) != Outcome::timed_out;
 }
 
 bool AnyConnection::ended() const {

@@ -30,7 +30,7 @@ public:
     /// \param most  a longer message is refused with an Error \throws ConnectionClosed
     [[nodiscard]] virtual Outcome receive(Received& into, platform::Deadline deadline,
                                           std::size_t most) = 0;
-    /// done: there is a message.
+    /// done: there is a message, or a part of one; ended: there will be none.
     [[nodiscard]] virtual Outcome poll(platform::Deadline deadline) = 0;
 
     virtual void close() noexcept = 0;

@@ -1,6 +1,7 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/process/process.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -16,9 +17,9 @@ namespace {
 
 const std::vector<int> source{680, 626, 934, 821, 150, 233, 548, 982, 714, 831};
 
-/// What test_array and test_rawarray do, under fork.
+/// What test_array and test_rawarray do.
 template <class Array>
-void checks_of_an_array() {
+void checks_of_an_array(const mp::Context& context) {
     std::vector<int> local = source;
     Array array(source);
     BOOST_TEST(array.size() == 10u);
@@ -28,7 +29,10 @@ void checks_of_an_array() {
     std::iota(local.begin() + 4, local.begin() + 8, 1);
     BOOST_TEST((array.to_vector() == local));
     std::partial_sum(local.begin(), local.end(), local.begin());
-    support::run_in_child([&] { std::partial_sum(array.begin(), array.end(), array.begin()); });
+    support::run_in_child(
+        context,
+        [](Array shared) { std::partial_sum(shared.begin(), shared.end(), shared.begin()); },
+        array);
     BOOST_TEST((array.to_vector() == local));
 }
 
@@ -41,12 +45,12 @@ concept HasLock = requires(T t) {
 
 BOOST_AUTO_TEST_SUITE(array)
 
-BOOST_AUTO_TEST_CASE(A_001_an_array_is_changed_by_a_child) {
-    checks_of_an_array<mp::Array<int>>();
+MULTIFORK_EACH_START_METHOD(A_001_an_array_is_changed_by_a_child) {
+    checks_of_an_array<mp::Array<int>>(context);
 }
 
-BOOST_AUTO_TEST_CASE(A_003_a_raw_array_is_changed_by_a_child) {
-    checks_of_an_array<mp::RawArray<int>>();
+MULTIFORK_EACH_START_METHOD(A_003_a_raw_array_is_changed_by_a_child) {
+    checks_of_an_array<mp::RawArray<int>>(context);
 }
 
 // get_obj() is view(). Each Array has a lock of its own, whose owner counts: one that is passed in,

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -58,7 +59,8 @@ std::string contents(const std::string& file) {
 
 BOOST_AUTO_TEST_SUITE(connection)
 
-BOOST_AUTO_TEST_CASE(C_005_a_descriptor_through_a_connection) {
+// A pipe with descriptors has sockets, which a process that is not forked does not get.
+BOOST_AUTO_TEST_CASE(C_005_a_descriptor_through_a_pipe) {
     const Folder folder;
     auto [conn, child_conn] = mp::Pipe({.descriptors = true});
     mp::Process child{[&, &parent = conn, &c = child_conn] {
@@ -76,13 +78,36 @@ BOOST_AUTO_TEST_CASE(C_005_a_descriptor_through_a_connection) {
     BOOST_TEST(contents(folder.file("file")) == "foo");
 }
 
-BOOST_AUTO_TEST_CASE(C_007_a_byte_without_its_descriptor) {
+MULTIFORK_EACH_START_METHOD(C_005_a_descriptor_through_a_connection) {
+    const Folder folder;
     mp::Listener listener;
-    mp::Process child{[&] {
-        auto connection = mp::Client(listener.address());
-        support::demand(::write(connection.fileno(), "\0", 1) == 1);
-        static_cast<void>(connection.try_recv_bytes_for(20s)); // until the other one has seen it
-    }};
+    mp::Process child = context.process(
+        [](const mp::Address& parent) {
+            auto connection = mp::Client(parent);
+            const int fd = connection.recv_fd();
+            support::demand(::write(fd, "foo", 3) == 3);
+            ::close(fd);
+        },
+        listener.address());
+    child.start();
+    auto connection = listener.accept();
+    const int fd = ::open(folder.file("file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    connection.send_fd(fd);
+    ::close(fd);
+    support::expect_exit(child);
+    BOOST_TEST(contents(folder.file("file")) == "foo");
+}
+
+MULTIFORK_EACH_START_METHOD(C_007_a_byte_without_its_descriptor) {
+    mp::Listener listener;
+    mp::Process child = context.process(
+        [](const mp::Address& parent) {
+            auto connection = mp::Client(parent);
+            support::demand(::write(connection.fileno(), "\0", 1) == 1);
+            // Until the other one has seen it:
+            static_cast<void>(connection.try_recv_bytes_for(20s));
+        },
+        listener.address());
     child.start();
     auto connection = listener.accept();
     support::expect_error<mp::Error>([&] { static_cast<void>(connection.recv_fd()); },
@@ -141,14 +166,16 @@ BOOST_AUTO_TEST_CASE(C_012_an_abstract_socket) {
     BOOST_CHECK_THROW(static_cast<void>(listener.accept()), mp::ConnectionClosed);
 }
 
-BOOST_AUTO_TEST_CASE(C_013_a_child_connects) {
+MULTIFORK_EACH_START_METHOD(C_013_a_child_connects) {
     const Folder folder;
     for (const mp::Address& address : families(folder)) {
         mp::Listener listener{address};
-        mp::Process child{[&] {
-            auto connection = mp::Client<std::string>(listener.address());
-            connection.send("hello");
-        }};
+        mp::Process child = context.process(
+            [](const mp::Address& parent) {
+                auto connection = mp::Client<std::string>(parent);
+                connection.send("hello");
+            },
+            listener.address());
         child.start();
         auto connection = listener.accept<std::string>();
         BOOST_TEST(connection.recv() == "hello");
@@ -156,15 +183,18 @@ BOOST_AUTO_TEST_CASE(C_013_a_child_connects) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(C_014_accept_comes_after_the_client_has_gone) {
+MULTIFORK_EACH_START_METHOD(C_014_accept_comes_after_the_client_has_gone) {
     const Folder folder;
     for (const mp::Address& address : families(folder)) {
         mp::Listener listener{address};
-        support::run_in_child([&] {
-            auto connection = mp::Client<std::string>(listener.address());
-            connection.send("hello");
-            connection.close();
-        });
+        support::run_in_child(
+            context,
+            [](const mp::Address& parent) {
+                auto connection = mp::Client<std::string>(parent);
+                connection.send("hello");
+                connection.close();
+            },
+            listener.address());
         auto connection = listener.accept<std::string>();
         BOOST_TEST(connection.recv() == "hello");
         BOOST_CHECK_THROW(static_cast<void>(connection.recv()), mp::EndOfStream);
@@ -224,17 +254,19 @@ BOOST_AUTO_TEST_CASE(C_033_an_address_of_another_system) {
     BOOST_CHECK_THROW(mp::Listener("\0"sv), mp::InvalidArgument);
 }
 
-BOOST_AUTO_TEST_CASE(C_037_a_signal_does_not_end_accept) {
+MULTIFORK_EACH_START_METHOD(C_037_a_signal_does_not_end_accept) {
     auto [conn, child_conn] = mp::Pipe<std::string>();
-    mp::Process child{[&, &c = child_conn] {
-        struct sigaction action {};
-        action.sa_handler = [](int) {};
-        ::sigaction(SIGUSR1, &action, nullptr);
-        mp::Listener listener;
-        c.send(listener.address().name());
-        auto connection = listener.accept<std::string>();
-        connection.send("welcome");
-    }};
+    mp::Process child = context.process(
+        [](mp::Connection<std::string> c) {
+            struct sigaction action {};
+            action.sa_handler = [](int) {};
+            ::sigaction(SIGUSR1, &action, nullptr);
+            mp::Listener listener;
+            c.send(listener.address().name());
+            auto connection = listener.accept<std::string>();
+            connection.send("welcome");
+        },
+        child_conn);
     child.start();
     const std::string address = conn.recv();
     support::wait_until_asleep(*child.pid());
@@ -251,7 +283,7 @@ namespace {
 
 /// Four children connect to a plain TCP socket and send the lines 0 to 9.
 template <class Pause>
-void lines_from_sockets(Pause pause) {
+void lines_from_sockets(const mp::Context& context, Pause pause) {
     const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -262,16 +294,19 @@ void lines_from_sockets(Pause pause) {
     ::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &length);
     std::vector<mp::Process> children;
     for (int i = 0; i < 4; ++i) {
-        children.emplace_back([&, i] {
-            const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-            support::demand(::connect(socket, reinterpret_cast<sockaddr*>(&address), length) == 0);
-            for (int n = 0; n < 10; ++n) {
-                pause(i, n);
-                const std::string line = std::to_string(n) + "\n";
-                support::demand(::write(socket, line.data(), line.size()) == 2);
-            }
-            ::close(socket);
-        });
+        children.push_back(context.process(
+            [](Pause before_each, int own, sockaddr_in parent) {
+                const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                support::demand(
+                    ::connect(socket, reinterpret_cast<sockaddr*>(&parent), sizeof parent) == 0);
+                for (int n = 0; n < 10; ++n) {
+                    before_each(own, n);
+                    const std::string line = std::to_string(n) + "\n";
+                    support::demand(::write(socket, line.data(), line.size()) == 2);
+                }
+                ::close(socket);
+            },
+            pause, i, address));
         children.back().start();
     }
     std::vector<int> open;
@@ -306,12 +341,12 @@ void lines_from_sockets(Pause pause) {
 
 BOOST_AUTO_TEST_SUITE(waiting)
 
-BOOST_AUTO_TEST_CASE(C_023_wait_for_plain_sockets) {
-    lines_from_sockets([](int, int) {});
+MULTIFORK_EACH_START_METHOD(C_023_wait_for_plain_sockets) {
+    lines_from_sockets(context, [](int, int) {});
 }
-BOOST_AUTO_TEST_CASE(C_025_wait_for_slow_sockets) {
+MULTIFORK_EACH_START_METHOD(C_025_wait_for_slow_sockets) {
     lines_from_sockets(
-        [](int i, int n) { std::this_thread::sleep_for((i * 37 + n * 53) % 100 * 1ms); });
+        context, [](int i, int n) { std::this_thread::sleep_for((i * 37 + n * 53) % 100 * 1ms); });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -36,18 +37,20 @@ BOOST_AUTO_TEST_SUITE(connection)
 
 // Python's list of mixed types is a vector of variants here. The stream's end is an exception on
 // recv; the polling forms say false and nothing.
-BOOST_AUTO_TEST_CASE(C_001_echo_through_a_duplex_pipe) {
+MULTIFORK_EACH_START_METHOD(C_001_echo_through_a_duplex_pipe) {
     auto [conn, child_conn] = mp::Pipe<Items>();
-    mp::Process echo{[&, &parent = conn, &c = child_conn] {
-        parent.close();
-        for (;;) {
-            const Bytes message = c.recv_bytes();
-            if (message.empty())
-                break;
-            c.send_bytes(message);
-        }
-        c.close();
-    }};
+    mp::Process echo = context.process(
+        [](mp::Connection<Items> parent, mp::Connection<Items> c) {
+            parent.close();
+            for (;;) {
+                const Bytes message = c.recv_bytes();
+                if (message.empty())
+                    break;
+                c.send_bytes(message);
+            }
+            c.close();
+        },
+        conn, child_conn);
     echo.start();
     child_conn.close();
 
@@ -130,16 +133,18 @@ BOOST_AUTO_TEST_CASE(C_008_scope) {
     BOOST_CHECK_THROW(static_cast<void>(kept.recv()), mp::ConnectionClosed);
 }
 
-BOOST_AUTO_TEST_CASE(C_017_polled_one_by_one) {
-    const std::array<std::string, 8> strings{"hello", "", "a", "b", "", "bye", "", "lop"};
+MULTIFORK_EACH_START_METHOD(C_017_polled_one_by_one) {
+    const std::vector<std::string> strings{"hello", "", "a", "b", "", "bye", "", "lop"};
     auto [a, b] = mp::Pipe();
-    mp::Process child{[&, &c = b] {
-        for (const std::string& s : strings) {
-            std::this_thread::sleep_for(100ms);
-            c.send_bytes(s);
-        }
-        c.close();
-    }};
+    mp::Process child = context.process(
+        [](mp::Connection<> c, const std::vector<std::string>& all) {
+            for (const std::string& s : all) {
+                std::this_thread::sleep_for(100ms);
+                c.send_bytes(s);
+            }
+            c.close();
+        },
+        b, strings);
     child.start();
     for (const std::string& s : strings) {
         while (!a.poll(10ms)) {
@@ -149,14 +154,16 @@ BOOST_AUTO_TEST_CASE(C_017_polled_one_by_one) {
     support::expect_exit(child);
 }
 
-BOOST_AUTO_TEST_CASE(C_019_messages_are_not_merged) {
+MULTIFORK_EACH_START_METHOD(C_019_messages_are_not_merged) {
     auto [a, b] = mp::Pipe();
     BOOST_TEST(!a.poll(0s));
-    mp::Process child{[&, &c = b] {
-        c.send_bytes("a");
-        c.send_bytes("b");
-        c.send_bytes("cd");
-    }};
+    mp::Process child = context.process(
+        [](mp::Connection<> c) {
+            c.send_bytes("a");
+            c.send_bytes("b");
+            c.send_bytes("cd");
+        },
+        b);
     child.start();
     BOOST_TEST((a.recv_bytes() == bytes_of("a")));
     BOOST_TEST(a.poll(24h));
@@ -169,19 +176,21 @@ BOOST_AUTO_TEST_CASE(C_019_messages_are_not_merged) {
     support::expect_exit(child);
 }
 
-BOOST_AUTO_TEST_CASE(C_021_connections_as_messages_to_a_child_that_runs) {
+MULTIFORK_EACH_START_METHOD(C_021_connections_as_messages_to_a_child_that_runs) {
     using Text = mp::Connection<std::string>;
     auto [lconn, rconn] = mp::Pipe<Text>();
-    mp::Process child{[&, &parent = lconn, &c = rconn] {
-        parent.close();
-        auto writer = c.recv();
-        writer.send("all is well");
-        writer.close();
-        auto reader = c.recv();
-        const std::string got = reader.recv();
-        auto answer = c.recv();
-        answer.send(got + got);
-    }};
+    mp::Process child = context.process(
+        [](mp::Connection<Text> parent, mp::Connection<Text> c) {
+            parent.close();
+            auto writer = c.recv();
+            writer.send("all is well");
+            writer.close();
+            auto reader = c.recv();
+            const std::string got = reader.recv();
+            auto answer = c.recv();
+            answer.send(got + got);
+        },
+        lconn, rconn);
     child.start();
     rconn.close();
 
@@ -211,20 +220,22 @@ namespace {
 
 /// Four children that each send (number, index) ten times; `pause` before each message.
 template <class Pause>
-void feed_and_wait(Pause pause) {
+void feed_and_wait(const mp::Context& context, Pause pause) {
     using Pair = std::pair<int, int>;
     std::vector<mp::Connection<Pair>> readers;
     std::vector<mp::Process> children;
     for (int i = 0; i < 4; ++i) {
         auto [reader, writer] = mp::Pipe<Pair>(false);
-        children.emplace_back([&, i, r = reader, w = writer]() mutable {
-            r.close();
-            for (int n = 0; n < 10; ++n) {
-                pause(i, n);
-                w.send({n, i});
-            }
-            w.close();
-        });
+        children.push_back(context.process(
+            [](Pause before_each, int own, mp::Connection<Pair> r, mp::Connection<Pair> w) {
+                r.close();
+                for (int n = 0; n < 10; ++n) {
+                    before_each(own, n);
+                    w.send({n, own});
+                }
+                w.close();
+            },
+            pause, i, reader, writer));
         children.back().start();
         writer.close();
         readers.push_back(reader);
@@ -258,12 +269,13 @@ void feed_and_wait(Pause pause) {
 
 BOOST_AUTO_TEST_SUITE(waiting)
 
-BOOST_AUTO_TEST_CASE(C_022_wait_for_four_readers) {
-    feed_and_wait([](int, int) {});
+MULTIFORK_EACH_START_METHOD(C_022_wait_for_four_readers) {
+    feed_and_wait(context, [](int, int) {});
 }
 
-BOOST_AUTO_TEST_CASE(C_024_wait_for_four_slow_readers) {
-    feed_and_wait([](int i, int n) { std::this_thread::sleep_for((i * 37 + n * 53) % 100 * 1ms); });
+MULTIFORK_EACH_START_METHOD(C_024_wait_for_four_slow_readers) {
+    feed_and_wait(context,
+                  [](int i, int n) { std::this_thread::sleep_for((i * 37 + n * 53) % 100 * 1ms); });
 }
 
 BOOST_AUTO_TEST_CASE(C_026_wait_has_a_time) {

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/program.hpp"
@@ -49,7 +50,7 @@ struct Stubborn {
 // result, not an exception.
 BOOST_AUTO_TEST_SUITE(queue)
 
-BOOST_AUTO_TEST_CASE(Q_001_put_until_full_and_a_child_empties_it) {
+MULTIFORK_EACH_START_METHOD(Q_001_put_until_full_and_a_child_empties_it) {
     mp::Queue<int> queue{6};
     BOOST_TEST(queue.empty());
     BOOST_TEST(!queue.full());
@@ -69,20 +70,26 @@ BOOST_AUTO_TEST_CASE(Q_001_put_until_full_and_a_child_empties_it) {
     BOOST_TEST(!queue.try_put_for(7, 100ms));
     BOOST_TEST((Clock::now() - begin >= 100ms));
 
-    support::run_in_child([&] {
-        for (int i = 1; i <= 6; ++i)
-            support::demand(queue.get() == i);
-    });
+    support::run_in_child(
+        context,
+        [](mp::Queue<int> full) {
+            for (int i = 1; i <= 6; ++i)
+                support::demand(full.get() == i);
+        },
+        queue);
     BOOST_TEST(queue.empty());
     BOOST_TEST(!queue.full());
 }
 
-BOOST_AUTO_TEST_CASE(Q_002_get_in_all_forms) {
+MULTIFORK_EACH_START_METHOD(Q_002_get_in_all_forms) {
     mp::Queue<int> queue{4};
-    support::run_in_child([&] {
-        for (int i = 2; i <= 5; ++i)
-            queue.put(i);
-    });
+    support::run_in_child(
+        context,
+        [](mp::Queue<int> out) {
+            for (int i = 2; i <= 5; ++i)
+                out.put(i);
+        },
+        queue);
     BOOST_TEST(queue.get() == 2);
     BOOST_TEST(queue.try_get_for(24h).value() == 3);
     BOOST_TEST(queue.try_get_for(1s).value() == 4);
@@ -165,18 +172,20 @@ BOOST_AUTO_TEST_CASE(Q_011_put_and_get_after_close) {
 }
 
 // A stop item is one that the worker knows; close() would do as well.
-BOOST_AUTO_TEST_CASE(Q_005_join_waits_for_all_task_done) {
+MULTIFORK_EACH_START_METHOD(Q_005_join_waits_for_all_task_done) {
     mp::JoinableQueue<std::optional<int>> queue{64};
     std::vector<mp::Process> workers;
     for (int i = 0; i < 4; ++i)
-        workers.emplace_back([&] {
-            for (auto& task : queue) {
-                std::this_thread::sleep_for(*task ? 100ms : 0ms);
-                task.task_done();
-                if (!*task)
-                    return;
-            }
-        });
+        workers.push_back(context.process(
+            [](mp::JoinableQueue<std::optional<int>> tasks) {
+                for (auto& task : tasks) {
+                    std::this_thread::sleep_for(*task ? 100ms : 0ms);
+                    task.task_done();
+                    if (!*task)
+                        return;
+                }
+            },
+            queue));
     for (mp::Process& worker : workers)
         worker.start();
     for (int i = 0; i < 10; ++i)

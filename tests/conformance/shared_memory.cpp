@@ -4,6 +4,7 @@
 #include <multifork/process/process.hpp>
 #include <multifork/sync/semaphore.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/program.hpp"
@@ -144,11 +145,14 @@ BOOST_AUTO_TEST_CASE(H_008_a_handle_that_travels_too_long_finds_nothing) {
     support::expect_error<mp::NotFound>([&] { static_cast<void>(queue.get()); }, {});
 }
 
-BOOST_AUTO_TEST_CASE(H_009_children_write_by_name_and_by_handle) {
+MULTIFORK_EACH_START_METHOD(H_009_children_write_by_name_and_by_handle) {
     auto memory = SharedMemory::create(10);
-    support::run_in_child([name = memory.name()] { write(SharedMemory::open(name), "howdy"); });
+    support::run_in_child(
+        context, [](const std::string& name) { write(SharedMemory::open(name), "howdy"); },
+        memory.name());
     BOOST_TEST(read(memory, 5) == "howdy");
-    support::run_in_child([memory] { write(memory, "HELLO"); });
+    support::run_in_child(
+        context, [](const SharedMemory& given) { write(given, "HELLO"); }, memory);
     BOOST_TEST(read(memory, 5) == "HELLO");
 }
 

@@ -1,37 +1,10 @@
 #pragma once
 
-#include <multifork/process/context.hpp>
+#include "support/start_methods.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-// A row whose behaviour must be the same however a process is started is one function of a context,
-// and three test cases: P_006_name (fork), P_006_name_spawn, P_006_name_forkserver.
-//
-// What runs in a child must cross: a function, or a closure without captures, with arguments.
-
-/// Defines the three cases; the body follows, and has `context`.
-#define MULTIFORK_EACH_START_METHOD(name)                                                          \
-    static void name##_by(const multifork::Context& context);                                      \
-    BOOST_AUTO_TEST_CASE(name) {                                                                   \
-        name##_by(multifork::get_context("fork"));                                                 \
-    }                                                                                              \
-    BOOST_AUTO_TEST_CASE(name##_spawn) {                                                           \
-        name##_by(multifork::get_context("spawn"));                                                \
-    }                                                                                              \
-    BOOST_AUTO_TEST_CASE(name##_forkserver) {                                                      \
-        const conformance::ServerStops at_the_end;                                                 \
-        name##_by(multifork::get_context("forkserver"));                                           \
-    }                                                                                              \
-    static void name##_by([[maybe_unused]] const multifork::Context& context)
+// MULTIFORK_EACH_START_METHOD(P_006_name) { ... } defines the rows P_006_name (fork),
+// P_006_name_spawn and P_006_name_forkserver.
 
 namespace conformance {
-
-/// The fork server of this process ends with the case, which must leave no child behind.
-struct ServerStops {
-    ServerStops() = default;
-    ~ServerStops();
-    ServerStops(const ServerStops&) = delete;
-    ServerStops& operator=(const ServerStops&) = delete;
-};
-
+using multifork::test::ServerStops;
 } // namespace conformance

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -15,20 +16,21 @@ using namespace std::chrono_literals;
 // How CPython's Condition behaves. There the condition has the lock; here each wait names it.
 BOOST_AUTO_TEST_SUITE(conditions)
 
-BOOST_AUTO_TEST_CASE(S_007_notify) {
+MULTIFORK_EACH_START_METHOD(S_007_notify) {
     mp::RLock lock;
     mp::Condition condition;
     mp::Semaphore sleeping{0};
     mp::Semaphore woken{0};
-    const auto sleeper = [&] {
-        std::unique_lock hold{lock};
-        sleeping.release();
-        condition.wait(hold);
-        woken.release();
+    const auto sleeper = [](mp::RLock mutex, mp::Condition notified, mp::Semaphore asleep,
+                            mp::Semaphore awake) {
+        std::unique_lock hold{mutex};
+        asleep.release();
+        notified.wait(hold);
+        awake.release();
     };
-    mp::Process process{sleeper};
+    mp::Process process = context.process(sleeper, lock, condition, sleeping, woken);
     process.start();
-    std::thread thread(sleeper);
+    std::thread thread(sleeper, lock, condition, sleeping, woken);
     sleeping.acquire();
     sleeping.acquire();
     support::wait_until([&] { return condition.waiters() == 2; });
@@ -62,16 +64,18 @@ BOOST_AUTO_TEST_CASE(S_010_timeout) {
     BOOST_TEST(!lock.try_lock());
 }
 
-BOOST_AUTO_TEST_CASE(S_011_wait_for_a_predicate) {
+MULTIFORK_EACH_START_METHOD(S_011_wait_for_a_predicate) {
     mp::RLock lock;
     mp::Condition condition;
     mp::Value<int> state{-1};
-    mp::Process child{[&] {
-        std::unique_lock hold{lock};
-        state.value() = 0;
-        condition.notify_one();
-        support::demand(condition.wait_for(hold, 1h, [&] { return state.value() == 4; }));
-    }};
+    mp::Process child = context.process(
+        [](mp::RLock mutex, mp::Condition changed, mp::Value<int> number) {
+            std::unique_lock hold{mutex};
+            number.value() = 0;
+            changed.notify_one();
+            support::demand(changed.wait_for(hold, 1h, [&] { return number.value() == 4; }));
+        },
+        lock, condition, state);
     std::unique_lock hold{lock};
     child.start();
     BOOST_TEST(condition.wait_for(hold, 1h, [&] { return state.value() == 0; }));

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "start_methods.hpp"
 #include "support/children.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -14,7 +15,7 @@ using namespace std::chrono_literals;
 // How CPython's Event behaves.
 BOOST_AUTO_TEST_SUITE(events)
 
-BOOST_AUTO_TEST_CASE(S_014_event) {
+MULTIFORK_EACH_START_METHOD(S_014_event) {
     mp::Event event;
     BOOST_TEST(!event.is_set());
     BOOST_TEST(!event.wait_for(0s));
@@ -25,10 +26,12 @@ BOOST_AUTO_TEST_CASE(S_014_event) {
     BOOST_TEST(event.wait_for(100ms));
     event.clear();
     BOOST_TEST(!event.is_set());
-    mp::Process child{[&] {
-        std::this_thread::sleep_for(100ms);
-        event.set();
-    }};
+    mp::Process child = context.process(
+        [](mp::Event shared) {
+            std::this_thread::sleep_for(100ms);
+            shared.set();
+        },
+        event);
     child.start();
     event.wait();
     BOOST_TEST(event.is_set());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/channel/crossing.hpp>
 #include <multifork/format.hpp>
 #include <multifork/platform/export.hpp>
 
@@ -46,5 +47,25 @@ private:
     std::string name_;
     std::uint16_t port_ = 0;
 };
+
+namespace detail {
+/// As an argument of a Process: where its parent listens.
+template <>
+struct Cross<Address> {
+    static constexpr bool known = true;
+    static constexpr bool brings_handles = true; // not by its bytes, in a container too
+    static void write(ByteWriter& writer, const Address& address) {
+        const bool tcp = address.family() == Address::Family::tcp;
+        writer(tcp, address.name(), static_cast<std::uint32_t>(address.port()));
+    }
+    static Address read(ByteReader& reader) {
+        bool tcp = false;
+        std::string name;
+        std::uint32_t port = 0;
+        reader(tcp, name, port);
+        return tcp ? Address(name, port) : Address(name);
+    }
+};
+} // namespace detail
 
 } // namespace multifork

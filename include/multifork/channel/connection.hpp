@@ -121,10 +121,11 @@ public:
         return bytes_before(platform::Deadline::after(wait));
     }
 
-    /// Whether there is a message now; takes nothing.
+    /// Whether recv() would return, or throw EndOfStream, without waiting; takes nothing.
+    /// So it is true at the end of the stream, as in Python and as wait() has it: see ended().
     [[nodiscard]] bool poll() const { return poll_before(platform::Deadline::poll()); }
-    /// Waits for one, at most `wait`; zero or less looks once.
-    /// \return false when time ran out, or the stream has ended (see ended())
+    /// Waits for a message or the end of the stream, at most `wait`; zero or less looks once.
+    /// \return false when time ran out
     /// \throws ConnectionClosed; Error when this end only sends
     template <class Rep, class Period>
     [[nodiscard]] bool poll(const std::chrono::duration<Rep, Period>& wait) const {
