@@ -248,7 +248,7 @@ private:
     bool put_before(const T& value, platform::Deadline deadline) {
         core::LeaseResult result{};
         if constexpr (Shareable<T>) {
-            result = tasks_->put(std::as_bytes(std::span<const T, 1>(&value, 1)), deadline);
+            result = tasks_->put({std::as_bytes(std::span<const T, 1>(&value, 1))}, deadline);
         } else {
             MessageBuffer buffer;
             write_crossing(value, buffer.bytes());
