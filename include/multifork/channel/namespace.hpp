@@ -224,7 +224,7 @@ public:
                 std::invoke(f, next);
             MessageBuffer buffer;
             detail::encode_attribute(next, buffer.bytes());
-            detail::Incoming made(store_.space(), buffer.bytes());
+            detail::Incoming made(store_.space(), buffer.message());
             store_.replace(place, made);
             return before;
         }
