@@ -42,6 +42,7 @@ enum class Mutant {
     blind_end,        ///< who waits at a pipe does not sleep on the beacons of its peers
     keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
     unseen_change,    ///< nor on the number of ends given up
+    keep_orphans,     ///< a sweep leaves the holds of messages that are not there any more
 };
 extern Mutant active;
 } // namespace multifork::mutants
