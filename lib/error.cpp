@@ -44,6 +44,10 @@ CorruptSharedMemory::CorruptSharedMemory(std::string message)
     : Error(std::errc::bad_message, std::move(message)) {}
 NotFound::NotFound(std::string message)
     : Error(std::errc::no_such_file_or_directory, std::move(message)) {}
+KeyNotFound::KeyNotFound(std::string message)
+    : Error(std::errc::invalid_argument, std::move(message)) {}
+TypeMismatch::TypeMismatch(std::string message)
+    : Error(std::errc::invalid_argument, std::move(message)) {}
 AlreadyExists::AlreadyExists(std::string message)
     : Error(std::errc::file_exists, std::move(message)) {}
 ProcessError::ProcessError(std::errc code, std::string message) : Error(code, std::move(message)) {}

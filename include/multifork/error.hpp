@@ -131,6 +131,18 @@ public:
     explicit NotFound(std::string message);
 };
 
+/// A key, or an attribute, that a container does not have.
+class MULTIFORK_API KeyNotFound : public Error {
+public:
+    explicit KeyNotFound(std::string message);
+};
+
+/// An attribute of a Namespace that is of another type than it was asked for.
+class MULTIFORK_API TypeMismatch : public Error {
+public:
+    explicit TypeMismatch(std::string message);
+};
+
 /// create() of a name that somebody uses.
 class MULTIFORK_API AlreadyExists : public Error {
 public:

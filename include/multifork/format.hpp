@@ -18,6 +18,17 @@ concept Describable = requires(const T& t) {
 
 } // namespace multifork
 
+// fmt/ranges.h, which a program may include besides, would print those that are ranges as ranges:
+// two ways, of which the compiler takes neither.
+FMT_BEGIN_NAMESPACE
+template <typename T, typename Char>
+struct is_range;
+template <multifork::Describable T, typename Char>
+struct is_range<T, Char> {
+    static constexpr bool value = false;
+};
+FMT_END_NAMESPACE
+
 /// Every public type prints with fmt.
 template <multifork::Describable T>
 struct fmt::formatter<T> : fmt::formatter<std::string_view> {

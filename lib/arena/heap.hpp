@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace multifork::liveness {
 class Sleep;
@@ -46,6 +47,10 @@ public:
                       std::uint64_t position) noexcept;
     bool take_from_ring(std::uint64_t block, std::uint64_t ring_block,
                         std::uint64_t position) noexcept;
+
+    /// Frees the blocks of a container that are not among `in_use`: sorted, and counted as its own
+    /// words count, from behind the blocks' headers.
+    void keep_only(std::uint64_t ring_block, std::span<const std::uint64_t> in_use) noexcept;
 
     /// \name The ends of pipes; see core/pipe_cell.hpp and pipes.cpp
     /// @{
@@ -148,6 +153,8 @@ private:
     void put_free(std::uint64_t offset) noexcept;
     void retire_or_free(std::uint64_t offset) noexcept;
     void free_messages_of(std::uint64_t ring_block) noexcept;
+    void free_all_of(std::uint64_t ring_block) noexcept;
+    void free_elements_of(std::uint64_t container) noexcept;
     [[nodiscard]] HoldRecord& hold_in(std::uint64_t block) const noexcept {
         return *reinterpret_cast<HoldRecord*>(base_ + block + sizeof(BlockHeader));
     }

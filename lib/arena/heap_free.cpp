@@ -2,6 +2,7 @@
 #include "arena/heap_lock.hpp"
 
 #include <multifork/arena/message_slot.hpp>
+#include <multifork/core/container_cell.hpp>
 #include <multifork/core/ring.hpp>
 
 #include <sys/mman.h>
@@ -58,15 +59,10 @@ void Heap::free_own(std::uint64_t offset) noexcept {
 
 void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
     const Kind kind = block(ring_block).kind.load(relaxed);
-    if (kind == Kind::message_leases) {
-        // How its slots lie is not known here: whatever block says that it is the queue's, is.
-        const std::uint64_t queue = owner_ring(ring_block);
-        walk([&](std::uint64_t at) {
-            if (block(at).owner.load(relaxed) == queue)
-                put_free(at);
-        });
-        return;
-    }
+    if (kind == Kind::message_leases)
+        return free_all_of(ring_block); // how its slots lie is not known here
+    if (kind == Kind::list || kind == Kind::dict)
+        return free_elements_of(ring_block);
     if (kind != Kind::message_ring && kind != Kind::pipe)
         return;
     const std::uint64_t before = kind == Kind::pipe ? sizeof(core::PipeCell) : 0;
@@ -88,6 +84,48 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
         if (plausible(message) && block(message).owner.load(relaxed) == owner)
             put_free(message);
     }
+}
+
+/// Whatever block says that it is the queue's, or container's, is.
+void Heap::free_all_of(std::uint64_t ring_block) noexcept {
+    const std::uint64_t owner = owner_ring(ring_block);
+    walk([&](std::uint64_t at) {
+        if (block(at).owner.load(relaxed) == owner)
+            put_free(at);
+    });
+}
+
+void Heap::free_elements_of(std::uint64_t container) noexcept {
+    const std::uint64_t owner = owner_ring(container);
+    const auto& header =
+        *reinterpret_cast<core::ContainerHeader*>(base_ + container + sizeof(BlockHeader));
+    const auto is_its = [&](std::uint64_t bytes) { // counted from behind the block's header
+        return bytes >= sizeof(BlockHeader) && plausible(bytes - sizeof(BlockHeader)) &&
+               block(bytes - sizeof(BlockHeader)).owner.load(relaxed) == owner;
+    };
+    const std::uint64_t table = header.root.load(relaxed);
+    // Who died with the lock may have left blocks that no table names.
+    if (header.lock.word.load(relaxed) != liveness::nobody || (table != 0 && !is_its(table)))
+        return free_all_of(container);
+    if (table == 0)
+        return;
+    // Any word of the table may be that of a block; the owner word decides.
+    const auto* const words = reinterpret_cast<const std::uint64_t*>(base_ + table);
+    const std::uint64_t size = block(table - sizeof(BlockHeader)).size;
+    for (std::uint64_t i = 0; i < (size - sizeof(BlockHeader)) / sizeof(std::uint64_t); ++i)
+        if (words[i] != table && is_its(words[i]))
+            put_free(words[i] - sizeof(BlockHeader));
+    put_free(table - sizeof(BlockHeader));
+}
+
+void Heap::keep_only(std::uint64_t ring_block, std::span<const std::uint64_t> in_use) noexcept {
+    Locked hold(*this);
+    const std::uint64_t owner = owner_ring(ring_block);
+    walk([&](std::uint64_t at) {
+        if (block(at).owner.load(relaxed) == owner &&
+            !std::binary_search(in_use.begin(), in_use.end(), at + sizeof(BlockHeader)))
+            put_free(at);
+    });
 }
 
 bool Heap::still_reachable(std::uint64_t offset) const noexcept {

@@ -143,6 +143,10 @@ bool Space::take_from_ring(std::uint64_t offset, std::uint64_t ring_offset,
                                       ring_offset - sizeof(BlockHeader), position);
 }
 
+void Space::keep_only(std::uint64_t ring_offset, std::span<const std::uint64_t> in_use) noexcept {
+    impl_->heap.keep_only(ring_offset - sizeof(BlockHeader), in_use);
+}
+
 std::byte* Space::checked(std::uint64_t offset, std::size_t bytes) const {
     const std::uint64_t block = offset - sizeof(BlockHeader);
     if (!impl_->heap.plausible(block) ||

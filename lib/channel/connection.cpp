@@ -107,8 +107,8 @@ void AnyConnection::throw_ended() {
                       "other end any more; use try_recv(), which ends quietly");
 }
 
-bool AnyConnection::send_before(std::span<const std::byte> bytes, platform::Deadline deadline) {
-    return link().send(bytes, deadline);
+bool AnyConnection::send_before(const Outgoing& message, platform::Deadline deadline) {
+    return link().send(message, deadline);
 }
 
 bool AnyConnection::receive_before(detail::Received& into, platform::Deadline deadline) {
@@ -116,7 +116,7 @@ bool AnyConnection::receive_before(detail::Received& into, platform::Deadline de
 }
 
 void AnyConnection::send_bytes(std::span<const std::byte> bytes) {
-    static_cast<void>(link().send(bytes, platform::Deadline::never()));
+    static_cast<void>(link().send(Outgoing(bytes), platform::Deadline::never()));
 }
 
 void AnyConnection::send_bytes(std::span<const std::byte> bytes, std::ptrdiff_t offset,
@@ -170,7 +170,7 @@ std::optional<std::vector<std::byte>> AnyConnection::bytes_before(platform::Dead
 }
 
 bool AnyConnection::poll_before(platform::Deadline deadline) const {
-    return link().poll(deadline) == Outcome::done;
+    return link().poll(deadline) != Outcome::timed_out;
 }
 
 bool AnyConnection::ended() const {

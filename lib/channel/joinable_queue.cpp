@@ -1,3 +1,5 @@
+#include "channel/outgoing_block.hpp"
+
 #include "platform/system.hpp"
 
 #include <multifork/arena/message_slot.hpp>
@@ -16,29 +18,6 @@ using arena::MessageSlot;
 
 // Slots beyond the capacity: how many items may be leased before a put has to wait for one of them.
 constexpr std::size_t lease_room = 256;
-
-/// A block of the calling thread, freed unless it is sent.
-class Outgoing {
-public:
-    Outgoing(arena::Space& space, std::span<const std::byte> bytes) : space_(space) {
-        if (bytes.size() <= inline_message_bytes)
-            return;
-        offset_ = space_.allocate(bytes.size(), arena::Kind::bytes);
-        std::memcpy(space_.at(offset_), bytes.data(), bytes.size());
-    }
-    ~Outgoing() {
-        if (offset_ != 0)
-            space_.free(offset_);
-    }
-    Outgoing(const Outgoing&) = delete;
-    Outgoing& operator=(const Outgoing&) = delete;
-    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
-    void sent() noexcept { offset_ = 0; }
-
-private:
-    arena::Space& space_;
-    std::uint64_t offset_ = 0; // 0: the message fits into its slot
-};
 
 } // namespace
 
@@ -65,13 +44,13 @@ TaskQueue::Layout TaskQueue::Layout::make(std::size_t capacity, std::size_t item
     return layout;
 }
 
-core::LeaseResult TaskQueue::put(std::span<const std::byte> bytes,
-                                 platform::Deadline deadline) const {
+core::LeaseResult TaskQueue::put(const Outgoing& message, platform::Deadline deadline) const {
+    const std::span<const std::byte> bytes = message.bytes;
     if (!layout_.messages)
         return core::lease_put(core(), deadline, [&](std::byte* payload, std::uint64_t) {
             std::memcpy(payload, bytes.data(), bytes.size());
         });
-    Outgoing block(object_.space(), bytes);
+    OutgoingBlock block(object_.space(), message);
     const auto result =
         core::lease_put(core(), deadline, [&](std::byte* payload, std::uint64_t position) {
             auto& slot = *reinterpret_cast<MessageSlot*>(payload);

@@ -26,12 +26,11 @@ public:
     enum class Outcome : std::uint8_t { done, timed_out, ended };
 
     /// \return false when time ran out; nothing was sent then \throws BrokenPipe, ConnectionClosed
-    [[nodiscard]] virtual bool send(std::span<const std::byte> bytes,
-                                    platform::Deadline deadline) = 0;
+    [[nodiscard]] virtual bool send(const Outgoing& message, platform::Deadline deadline) = 0;
     /// \param most  a longer message is refused with an Error \throws ConnectionClosed
     [[nodiscard]] virtual Outcome receive(Received& into, platform::Deadline deadline,
                                           std::size_t most) = 0;
-    /// done: there is a message.
+    /// done: there is a message, or a part of one; ended: there will be none.
     [[nodiscard]] virtual Outcome poll(platform::Deadline deadline) = 0;
 
     virtual void close() noexcept = 0;

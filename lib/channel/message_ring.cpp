@@ -1,3 +1,5 @@
+#include "channel/outgoing_block.hpp"
+
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/platform/mutant.hpp>
 
@@ -63,27 +65,6 @@ private:
     }
     const arena::Object& object_;
     const core::RingHeader& ring_;
-};
-
-/// A block that is freed unless the message got into the ring.
-class OutgoingBlock {
-public:
-    OutgoingBlock(arena::Space& space, std::span<const std::byte> bytes)
-        : space_(space), offset_(space.allocate(bytes.size(), arena::Kind::bytes)) {
-        std::memcpy(space.at(offset_), bytes.data(), bytes.size());
-    }
-    ~OutgoingBlock() {
-        if (offset_ != 0)
-            space_.free(offset_);
-    }
-    OutgoingBlock(const OutgoingBlock&) = delete;
-    OutgoingBlock& operator=(const OutgoingBlock&) = delete;
-    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
-    void sent() noexcept { offset_ = 0; }
-
-private:
-    arena::Space& space_;
-    std::uint64_t offset_;
 };
 
 /// The slot of the next put; whatever the last get from it has left is cleared away.
@@ -186,23 +167,23 @@ Message::~Message() {
 
 core::RingResult message_put(core::RingHeader& ring, const core::RingShape& shape,
                              const arena::Object& object, platform::Deadline deadline,
-                             std::span<const std::byte> bytes, core::RingWait wait) {
+                             const Outgoing& message, core::RingWait wait) {
     const Repair repair(object, ring);
     liveness::Domain& domain = object.space().domain();
-    if (bytes.size() <= inline_message_bytes)
+    OutgoingBlock block(object.space(), message);
+    if (block.offset() == 0)
         return core::ring_put(
             ring, shape, domain, deadline,
             [&](std::byte* place) {
-                write_inline(settled_slot(place, ring, shape, domain, repair), bytes);
+                write_inline(settled_slot(place, ring, shape, domain, repair), message.bytes);
             },
             repair, wait);
 
-    OutgoingBlock block(object.space(), bytes);
     const core::RingResult result = core::ring_put(
         ring, shape, domain, deadline,
         [&](std::byte* place) {
-            write_block(settled_slot(place, ring, shape, domain, repair), bytes.size(), block,
-                        object, ring);
+            write_block(settled_slot(place, ring, shape, domain, repair), message.bytes.size(),
+                        block, object, ring);
         },
         repair, wait);
     if (result == core::RingResult::done)
@@ -220,7 +201,7 @@ core::RingBatch message_put_some(core::RingHeader& ring, const core::RingShape& 
     std::deque<std::optional<OutgoingBlock>> blocks(messages.size());
     for (std::size_t i = 0; i < messages.size(); ++i)
         if (messages[i].size() > inline_message_bytes)
-            blocks[i].emplace(object.space(), messages[i]);
+            blocks[i].emplace(object.space(), Outgoing(messages[i]));
     const core::RingBatch batch = core::ring_put_some(
         ring, shape, domain, deadline, messages.size(),
         [&](std::uint64_t i, std::byte* place) {

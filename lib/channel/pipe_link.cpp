@@ -97,7 +97,7 @@ PipeEnd& PipeLink::writing(const char* verb) const {
     return *out_;
 }
 
-bool PipeLink::send(std::span<const std::byte> bytes, platform::Deadline deadline) {
+bool PipeLink::send(const Outgoing& message, platform::Deadline deadline) {
     PipeEnd& end = writing("send()");
     const PipeEnd::Use use(end);
     core::WakeDebt debt(end.ring().not_full);
@@ -107,7 +107,7 @@ bool PipeLink::send(std::span<const std::byte> bytes, platform::Deadline deadlin
             throw BrokenPipe("send() to a connection whose other end nobody holds any more: all "
                              "that had it closed it, or have ended");
         if (core::ring_size(end.ring(), end.shape()) < end.shape().capacity &&
-            message_put(end.ring(), end.shape(), end.object(), deadline, bytes,
+            message_put(end.ring(), end.shape(), end.object(), deadline, message,
                         core::RingWait::by_caller) == core::RingResult::done) {
             if (core::ring_size(end.ring(), end.shape()) >= end.shape().capacity)
                 debt.slept = false; // no room for another

@@ -22,7 +22,7 @@ public:
                            : nullptr) {}
     ~PipeLink() override { close(); }
 
-    bool send(std::span<const std::byte> bytes, platform::Deadline deadline) override;
+    bool send(const Outgoing& message, platform::Deadline deadline) override;
     Outcome receive(Received& into, platform::Deadline deadline, std::size_t most) override;
     Outcome poll(platform::Deadline deadline) override;
     void close() noexcept override;

@@ -98,7 +98,12 @@ bool SocketLink::await(const Descriptors& fds, short what, platform::Deadline de
     }
 }
 
-bool SocketLink::send(std::span<const std::byte> bytes, platform::Deadline deadline) {
+bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
+    if (outgoing.cargo != nullptr)
+        throw NotShareable("a handle on a shared object cannot go through a socket, at whose other "
+                           "end may be a program of another tree; make the object with a name, and "
+                           "send the name");
+    const std::span<const std::byte> bytes = outgoing.bytes;
     const auto fds = use();
     const std::scoped_lock hold(sending_); // a message is not interrupted by another
     std::array<std::byte, 12> head;
@@ -233,13 +238,17 @@ Link::Outcome SocketLink::poll(platform::Deadline deadline) {
         if (head_read_ > 0) // recv() goes on with what has begun
             return Outcome::done;
     }
-    if (!await(*fds, POLLIN, deadline))
-        return Outcome::timed_out;
-    char byte = 0;
-    const ssize_t n = ::recv(fds->socket.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
-    if (n > 0)
-        return Outcome::done;
-    return n == 0 || errno == ECONNRESET ? Outcome::ended : Outcome::timed_out;
+    while (await(*fds, POLLIN, deadline)) {
+        char byte = 0;
+        const ssize_t n = ::recv(fds->socket.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+        if (n == 0 || (n < 0 && errno == ECONNRESET))
+            return Outcome::ended;
+        if (n > 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+            return Outcome::done; // also an error: recv() says which
+        if (deadline.is_poll())
+            break; // another process has taken what had come
+    }
+    return Outcome::timed_out;
 }
 
 int SocketLink::descriptor() {

@@ -24,7 +24,7 @@ public:
     SocketLink(platform::Descriptor socket, bool local, std::string what);
     ~SocketLink() override;
 
-    bool send(std::span<const std::byte> bytes, platform::Deadline deadline) override;
+    bool send(const Outgoing& message, platform::Deadline deadline) override;
     Outcome receive(Received& into, platform::Deadline deadline, std::size_t most) override;
     Outcome poll(platform::Deadline deadline) override;
     void close() noexcept override;

@@ -2,6 +2,7 @@
 
 #include "arena/named.hpp"
 #include "arena/pipe_end.hpp"
+#include "platform/log.hpp"
 
 #include <multifork/process/this_process.hpp>
 
@@ -75,6 +76,8 @@ void flush_output() noexcept {
 }
 
 void end_of_child(int status, void*) {
+    if (platform::log_enabled(LogLevel::info))
+        platform::log(LogLevel::info, fmt::format("process exiting with exitcode {}", status));
     flush_output();
     arena::leave_named_segments();
     arena::leave_pipe_ends();
@@ -89,6 +92,7 @@ void report_to(Board& board) noexcept {
 }
 
 int run_reporting(const std::function<void()>& run) {
+    platform::log(LogLevel::info, "child process calling its target");
     try {
         run();
         return 0;

@@ -1,6 +1,7 @@
 #include "process/order.hpp"
 
 #include "arena/space_impl.hpp"
+#include "platform/log.hpp"
 #include "process/in_child.hpp"
 #include "process/lifeline.hpp"
 #include "process/self.hpp"
@@ -25,7 +26,7 @@ Order read_order(ByteReader& reader) {
     Order order;
     std::uint32_t method = 0;
     reader(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name, method,
-           order.authkey);
+           order.authkey, order.log_bits);
     order.method = static_cast<StartMethod>(method);
     read(reader, order.board);
     return order;
@@ -43,7 +44,8 @@ arena::Handover write_order(Order order, const arena::Object& board, const Calla
     if (board)
         order.board = arena::address_of(board);
     writer(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name,
-           static_cast<std::uint32_t>(order.method), order.authkey);
+           static_cast<std::uint32_t>(order.method), order.authkey,
+           platform::log_state().bits);
     write(writer, order.board);
     target.write(writer);
 
@@ -70,6 +72,7 @@ int follow_order(const arena::Handover& told) {
     me.children_named = 0;
     me.daemon = order.daemon;
     me.authkey = std::move(order.authkey);
+    platform::set_log_state({order.log_bits});
     inherit_start_method(order.method);
     if (order.daemon)
         hold_on_to_parent();

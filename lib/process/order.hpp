@@ -29,6 +29,7 @@ struct Order {
     std::string parent_name;
     StartMethod method = StartMethod::spawn;
     std::string authkey;
+    std::uint32_t log_bits = 0; ///< platform::LogState
     arena::ObjectAddress board; ///< kind 0: there is none
 };
 

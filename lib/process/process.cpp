@@ -16,6 +16,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <typeinfo>
 #include <utility>
 
@@ -186,9 +187,7 @@ void Process::be_the_child(bool was_alone) {
     detail::report_to(detail::board_in(child.board));
     ::on_exit(detail::end_of_child, nullptr);
 
-    // All of it under the eyes of run_reporting(): no exception may reach the parent's frames
-    // below.
-    const int code = detail::run_reporting([&] {
+    const auto become_and_run = [&] {
         detail::Self& self = detail::self();
         self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
         self.identity = std::move(child.identity);
@@ -200,8 +199,10 @@ void Process::be_the_child(bool was_alone) {
             detail::hold_on_to_parent();
         run();
         target_.reset();
-    });
-    std::exit(code);
+    };
+    // All of it under the eyes of run_reporting(): no exception may reach the parent's frames
+    // below. By reference: a copy would be an allocation.
+    std::exit(detail::run_reporting(std::cref(become_and_run)));
 }
 
 } // namespace multifork

@@ -15,6 +15,12 @@ multifork_package_test(layers_are_watched LABELS fast COMMAND "${here}/../layers
 multifork_package_test(listed LABELS fast COMMAND "${here}/listed")
 multifork_package_test(no_guards LABELS fast COMMAND "${here}/no_guards" "$<TARGET_FILE:multifork>")
 
+# Each behaviour of Python has a test case, or is known to be missing.
+multifork_package_test(rows LABELS fast COMMAND
+    "${here}/../conformance/report" --check "$<TARGET_FILE:test-conformance>")
+multifork_package_test(rows_are_watched LABELS fast COMMAND
+    "${here}/../conformance/report" --self-check)
+
 # The guards around every test case: the program fails, the guard says why.
 add_executable(test-guards package/guards.cpp)
 multifork_own_target(test-guards)

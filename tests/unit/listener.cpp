@@ -135,6 +135,24 @@ BOOST_AUTO_TEST_CASE(messages_of_all_sizes_through_a_socket) {
     support::expect_exit(echo);
 }
 
+BOOST_AUTO_TEST_CASE(poll_and_wait_are_true_at_the_end_of_the_stream) {
+    for (const mp::Address& address : {mp::Address::any(), mp::Address{"127.0.0.1", 0}}) {
+        mp::Listener listener{address};
+        auto client = mp::Client<int>(listener.address());
+        auto server = listener.accept<int>();
+        client.send(1);
+        client.close();
+        BOOST_TEST(server.poll(24h));
+        BOOST_TEST(!server.ended());
+        BOOST_TEST(server.recv() == 1);
+        BOOST_TEST(server.poll(24h));
+        BOOST_TEST(server.poll());
+        BOOST_TEST(server.ended());
+        BOOST_TEST((mp::wait({server}, 0s) == std::vector<std::size_t>{0}));
+        BOOST_CHECK_THROW(static_cast<void>(server.recv()), mp::EndOfStream);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(the_right_key_and_wrong_ones) {
     mp::Listener listener{mp::Address::any(), {.authkey = "secret"}};
     mp::Process right{[&] {

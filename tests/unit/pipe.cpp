@@ -1,4 +1,5 @@
 #include <multifork/channel/pipe.hpp>
+#include <multifork/channel/waitable.hpp>
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
@@ -100,13 +101,28 @@ BOOST_AUTO_TEST_CASE(the_stream_ends_when_the_other_end_is_closed) {
     BOOST_TEST(!reader.ended());
     BOOST_TEST(reader.recv() == 1);
     BOOST_TEST(reader.ended());
-    BOOST_TEST(!reader.poll());
-    BOOST_TEST(!reader.poll(24h));
+    BOOST_TEST(reader.poll());
+    BOOST_TEST(reader.poll(24h));
+    BOOST_TEST((mp::wait({reader}, 0s) == std::vector<std::size_t>{0}));
     BOOST_TEST(!reader.try_recv().has_value());
     BOOST_TEST(!reader.try_recv_for(24h).has_value());
     support::expect_error<mp::EndOfStream>([&r = reader] { static_cast<void>(r.recv()); },
                                            {"end of the stream", "try_recv"});
     support::expect_error<mp::ConnectionClosed>([&w = writer] { w.send(1); }, {"closed"});
+}
+
+BOOST_AUTO_TEST_CASE(poll_that_sleeps_wakes_at_the_end_of_the_stream) {
+    auto [reader, writer] = mp::Pipe<int>(false);
+    std::atomic<int> tid{0};
+    std::thread poller([&, &r = reader] {
+        tid = ::gettid();
+        BOOST_TEST(r.poll(24h));
+        BOOST_TEST(r.ended());
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    writer.close();
+    poller.join();
 }
 
 BOOST_AUTO_TEST_CASE(the_last_copy_that_goes_closes) {

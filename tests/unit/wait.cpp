@@ -81,6 +81,7 @@ BOOST_AUTO_TEST_CASE(the_end_of_a_stream_is_ready_also_after_a_kill) {
     });
     BOOST_TEST((mp::wait({reader}) == Places{0}));
     killer.join();
+    BOOST_TEST(reader.poll());
     BOOST_TEST(reader.ended());
 }
 

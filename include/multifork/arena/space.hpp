@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 // A space is one piece of shared memory with everything that objects in it need: a registry of
@@ -39,6 +40,8 @@ enum class Kind : std::uint32_t {
     shared_list,    ///< items of several types in slots of fixed size
     pipe, ///< core::PipeCell: a ledger, then a message ring; lives while somebody holds an end
     hold, ///< keeps another block for a message or a process
+    list, ///< core::ContainerHeader; owns a core::ListTable and its elements' blocks
+    dict, ///< core::ContainerHeader; owns a core::DictTable and its items' blocks
 };
 
 /// How much of a space is used; for tests, demos and the curious.
@@ -81,6 +84,10 @@ public:
     /// or owns it as another item than that
     [[nodiscard]] bool take_from_ring(std::uint64_t offset, std::uint64_t ring_offset,
                                       std::uint64_t position) noexcept;
+
+    /// Frees every block of the container at `ring_offset` that is not among `in_use`, which is
+    /// sorted: what a dead process was just adding, or taking away. Costs a walk over all blocks.
+    void keep_only(std::uint64_t ring_offset, std::span<const std::uint64_t> in_use) noexcept;
 
     /// The bytes at an offset that allocate() gave.
     [[nodiscard]] std::byte* at(std::uint64_t offset) const noexcept { return base_ + offset; }

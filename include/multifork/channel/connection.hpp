@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/channel/codec.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/error.hpp>
 #include <multifork/format.hpp>
@@ -120,10 +121,11 @@ public:
         return bytes_before(platform::Deadline::after(wait));
     }
 
-    /// Whether there is a message now; takes nothing.
+    /// Whether recv() would return, or throw EndOfStream, without waiting; takes nothing.
+    /// So it is true at the end of the stream, as in Python and as wait() has it: see ended().
     [[nodiscard]] bool poll() const { return poll_before(platform::Deadline::poll()); }
-    /// Waits for one, at most `wait`; zero or less looks once.
-    /// \return false when time ran out, or the stream has ended (see ended())
+    /// Waits for a message or the end of the stream, at most `wait`; zero or less looks once.
+    /// \return false when time ran out
     /// \throws ConnectionClosed; Error when this end only sends
     template <class Rep, class Period>
     [[nodiscard]] bool poll(const std::chrono::duration<Rep, Period>& wait) const {
@@ -183,7 +185,7 @@ public:
 
 protected:
     /// \return false when time ran out
-    [[nodiscard]] bool send_before(std::span<const std::byte> bytes, platform::Deadline deadline);
+    [[nodiscard]] bool send_before(const Outgoing& message, platform::Deadline deadline);
     /// \return false when time ran out, or the stream has ended
     [[nodiscard]] bool receive_before(detail::Received& into, platform::Deadline deadline);
     [[noreturn]] static void throw_ended();
@@ -250,12 +252,12 @@ public:
 
 private:
     bool encode_and_send(const T& value, platform::Deadline deadline) {
-        static_assert(Codable<T>, "a Connection carries what is trivially copyable without "
-                                  "addresses, or what the codec knows");
+        static_assert(Crossable<T>, "a Connection carries what is trivially copyable without "
+                                    "addresses, or what the codec knows");
         detail::Travellers travellers;
         MessageBuffer buffer;
-        encode(value, buffer.bytes());
-        if (!send_before(buffer.bytes(), deadline))
+        write_crossing(value, buffer.bytes());
+        if (!send_before(buffer.message(), deadline))
             return false;
         travellers.arrived();
         return true;
@@ -264,7 +266,7 @@ private:
         detail::Received received;
         if (!receive_before(received, deadline))
             return std::nullopt;
-        return decode<T>(received.bytes());
+        return read_crossing<T>(received.bytes());
     }
 };
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
@@ -223,10 +224,54 @@ private:
     }
 };
 
+using AnyFunction = void (*)();
+
+/// Where a function is, in words that hold in every process of this program.
+/// \throws NotShareable when it lies in no loaded module
+MULTIFORK_API void write_function(ByteWriter& writer, AnyFunction function);
+/// \throws LayoutMismatch when this process runs another program
+[[nodiscard]] MULTIFORK_API AnyFunction read_function(ByteReader& reader);
+
+// clang-format off
+template <class F> struct CrossFunction {
+    static constexpr bool known = true;
+    static constexpr bool brings_handles = true; // not by their bytes, in a container too
+    static void write(ByteWriter& writer, F function) { write_function(writer, reinterpret_cast<AnyFunction>(function)); }
+    static F read(ByteReader& reader) { return reinterpret_cast<F>(read_function(reader)); }
+};
+template <class R, class... A> struct Cross<R (*)(A...)> : CrossFunction<R (*)(A...)> {};
+template <class R, class... A> struct Cross<R (*)(A...) noexcept> : CrossFunction<R (*)(A...) noexcept> {};
+// clang-format on
+
 } // namespace detail
 
 /// A type that can go to another process of the tree in bytes.
 template <class T>
 concept Crossable = detail::Cross<std::remove_cv_t<T>>::known;
+
+/// Appends the bytes of `value`. What the handles in it lead to is noted in the thread's
+/// arena::Cargo. \throws NotShareable, and what its copy or its serialize() throws
+template <Crossable T>
+void write_crossing(const T& value, std::vector<std::byte>& bytes) {
+    if constexpr (detail::Cross<T>::brings_handles) {
+        ByteWriter writer(bytes);
+        detail::Cross<T>::write(writer, value);
+    } else {
+        encode(value, bytes);
+    }
+}
+
+/// The T that write_crossing() turned into `bytes`.
+/// \throws CorruptSharedMemory when they are none; NotFound when an object that a handle in it
+/// means is gone
+template <Crossable T>
+[[nodiscard]] T read_crossing(std::span<const std::byte> bytes) {
+    if constexpr (detail::Cross<T>::brings_handles) {
+        ByteReader reader(bytes);
+        return detail::Cross<T>::read(reader);
+    } else {
+        return decode<T>(bytes);
+    }
+}
 
 } // namespace multifork

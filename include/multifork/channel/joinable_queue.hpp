@@ -3,6 +3,7 @@
 #include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/codec.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/lease.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/error.hpp>
@@ -28,7 +29,7 @@ namespace multifork {
 ///
 /// Moving a Lease to another thread of the process is well, as long as the thread that got it
 /// lives. A forked child has no leases: what it copies of a Lease does nothing when destroyed.
-template <Codable T>
+template <Crossable T>
 class Lease : public LeaseTicket {
 public:
     /// The item; this process's own copy.
@@ -74,7 +75,7 @@ private:
 ///            or it is done
 /// \cost      a compare-and-swap, an exchange and one copy each; no system call unless somebody
 ///            must sleep or be woken
-template <Codable T>
+template <Crossable T>
 class JoinableQueue {
 public:
     using multifork_describable = void;
@@ -250,8 +251,8 @@ private:
             result = tasks_->put(std::as_bytes(std::span<const T, 1>(&value, 1)), deadline);
         } else {
             MessageBuffer buffer;
-            encode(value, buffer.bytes());
-            result = tasks_->put(buffer.bytes(), deadline);
+            write_crossing(value, buffer.bytes());
+            result = tasks_->put(buffer.message(), deadline);
         }
         if (result == core::LeaseResult::closed)
             throw QueueClosed("put() on a closed JoinableQueue; whoever closes a queue must know "
@@ -265,7 +266,7 @@ private:
             return std::nullopt;
         LeaseTicket ticket(tasks_, token); // gives it back should the next line throw
         try {
-            return Lease<T>(std::move(ticket), decode<T>(tasks_->bytes(token)));
+            return Lease<T>(std::move(ticket), read_crossing<T>(tasks_->bytes(token)));
         } catch (const CorruptSharedMemory&) {
             ticket.task_done(); // nobody could read it: delivered again, it would never end
             throw;

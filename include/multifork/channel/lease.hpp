@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/arena/object.hpp>
+#include <multifork/channel/outgoing.hpp>
 #include <multifork/core/lease_queue.hpp>
 #include <multifork/platform/clock.hpp>
 #include <multifork/platform/export.hpp>
@@ -34,8 +35,7 @@ public:
         : object_(std::move(object)), layout_(layout), owned_(object_) {}
 
     /// \throws OutOfSharedMemory
-    [[nodiscard]] core::LeaseResult put(std::span<const std::byte> bytes,
-                                        platform::Deadline deadline) const;
+    [[nodiscard]] core::LeaseResult put(const Outgoing& message, platform::Deadline deadline) const;
     [[nodiscard]] core::LeaseResult get(platform::Deadline deadline,
                                         core::LeaseToken& token) const {
         return core::lease_get(core(), deadline, token);

@@ -2,6 +2,7 @@
 
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/arena/object.hpp>
+#include <multifork/channel/outgoing.hpp>
 #include <multifork/core/ring.hpp>
 #include <multifork/core/ring_batch.hpp>
 
@@ -44,9 +45,12 @@ public:
     MessageBuffer(const MessageBuffer&) = delete;
     MessageBuffer& operator=(const MessageBuffer&) = delete;
     [[nodiscard]] std::vector<std::byte>& bytes() noexcept { return bytes_; }
+    /// With what the handles that were encoded since lead to.
+    [[nodiscard]] Outgoing message() const noexcept { return {bytes_, &cargo_}; }
 
 private:
     std::vector<std::byte> bytes_;
+    arena::Cargo cargo_;
 };
 
 /// A message that was taken from a ring; its block is freed with it.
@@ -69,7 +73,7 @@ private:
 /// \throws OutOfSharedMemory, CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API core::RingResult
 message_put(core::RingHeader& ring, const core::RingShape& shape, const arena::Object& object,
-            platform::Deadline deadline, std::span<const std::byte> bytes,
+            platform::Deadline deadline, const Outgoing& message,
             core::RingWait wait = core::RingWait::here);
 /// \return false when time ran out, or the ring is closed and drained \throws CorruptSharedMemory
 [[nodiscard]] MULTIFORK_API bool message_get(core::RingHeader& ring, const core::RingShape& shape,

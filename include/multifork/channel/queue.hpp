@@ -4,6 +4,7 @@
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/codec.hpp>
+#include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/core/ring.hpp>
 #include <multifork/core/ring_batch.hpp>
@@ -65,7 +66,7 @@ struct QueueLayout {
 /// \cost      a compare-and-swap, an exchange, one copy of the T; no system call unless somebody
 /// must sleep or
 ///            be woken
-template <Codable T>
+template <Crossable T>
 class Queue {
 public:
     using multifork_describable = void;
@@ -273,8 +274,8 @@ private:
                                     [&](std::byte* slot) { std::memcpy(slot, &value, sizeof(T)); });
         } else {
             MessageBuffer buffer;
-            encode(value, buffer.bytes());
-            result = message_put(*ring_, layout_.shape, object_, deadline, buffer.bytes());
+            write_crossing(value, buffer.bytes());
+            result = message_put(*ring_, layout_.shape, object_, deadline, buffer.message());
         }
         if (result == core::RingResult::closed)
             throw_closed();
@@ -295,7 +296,7 @@ private:
             Message message;
             if (!message_get(*ring_, layout_.shape, object_, deadline, message))
                 return std::nullopt;
-            return decode<T>(message.bytes());
+            return read_crossing<T>(message.bytes());
         }
     }
 
@@ -327,6 +328,16 @@ private:
                         std::memcpy(slot, &copies[from + i].value, sizeof(T));
                     });
             });
+        } else if constexpr (detail::Cross<T>::brings_handles) {
+            // Each in a message with holds of its own.
+            std::size_t done = 0;
+            for (auto&& value : values) {
+                const T& item = value;
+                if (!put_before(item, deadline))
+                    break;
+                ++done;
+            }
+            return done;
         } else {
             std::vector<std::vector<std::byte>> messages;
             for (auto&& value : values) {
@@ -363,7 +374,7 @@ private:
                 message_get_some(*ring_, layout_.shape, object_, deadline, most, messages));
             got.reserve(messages.size());
             for (const Message& message : messages)
-                got.push_back(decode<T>(message.bytes()));
+                got.push_back(read_crossing<T>(message.bytes()));
         }
         return got;
     }

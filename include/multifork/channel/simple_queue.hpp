@@ -27,7 +27,7 @@ namespace multifork {
 /// \processes safe
 /// \fork      the child inherits the handle, with a close() of its own
 /// \crash, \cost  as Queue
-template <Codable T>
+template <Crossable T>
 class SimpleQueue {
 public:
     using multifork_describable = void;

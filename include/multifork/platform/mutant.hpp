@@ -43,6 +43,11 @@ enum class Mutant {
     keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
     unseen_change,    ///< nor on the number of ends given up
     keep_orphans,     ///< a sweep leaves the holds of messages that are not there any more
+    count_first,      ///< a list counts an element before it is there
+    give_late,        ///< an element's block is the container's only after the commit
+    free_old_first,   ///< what a container replaces is freed before the commit
+    keep_leftovers,   ///< the heir of a container's lock leaves the dead one's blocks
+    trust_index,      ///< the heir of a dict's lock takes its index as it is
 };
 extern Mutant active;
 } // namespace multifork::mutants

@@ -20,25 +20,6 @@
 namespace multifork {
 namespace detail {
 
-using AnyFunction = void (*)();
-
-/// Where a function is, in words that hold in every process of this program.
-/// \throws NotShareable when it lies in no loaded module
-MULTIFORK_API void write_function(ByteWriter& writer, AnyFunction function);
-/// \throws LayoutMismatch when this process runs another program
-[[nodiscard]] MULTIFORK_API AnyFunction read_function(ByteReader& reader);
-
-// clang-format off
-template <class F> struct CrossFunction {
-    static constexpr bool known = true;
-    static constexpr bool brings_handles = true; // not by their bytes, in a container too
-    static void write(ByteWriter& writer, F function) { write_function(writer, reinterpret_cast<AnyFunction>(function)); }
-    static F read(ByteReader& reader) { return reinterpret_cast<F>(read_function(reader)); }
-};
-template <class R, class... A> struct Cross<R (*)(A...)> : CrossFunction<R (*)(A...)> {};
-template <class R, class... A> struct Cross<R (*)(A...) noexcept> : CrossFunction<R (*)(A...) noexcept> {};
-// clang-format on
-
 /// \throws NotShareable when one of the words is an address in this process: a closure may have
 /// captured a reference or a pointer, and the compiler cannot be asked
 MULTIFORK_API void refuse_addresses(std::span<const std::byte> bytes, const std::type_info& type);

@@ -16,9 +16,10 @@ void no_backstop(unsigned spins) {
 namespace {
 
 void print(const Report& report) {
-    std::printf("%-66s %5lu instructions, %6lu kills, %5.0f kills/s, %zu failures\n",
+    std::printf("%-66s %5lu instructions, %6lu kills, %5.0f kills/s, %lu strayed, %zu failures\n",
                 report.name.c_str(), report.instructions, report.kills,
-                static_cast<double>(report.kills) / report.seconds, report.failures.size());
+                static_cast<double>(report.kills) / report.seconds, report.strayed,
+                report.failures.size());
     std::fflush(stdout);
 }
 

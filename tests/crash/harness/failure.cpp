@@ -4,6 +4,8 @@
 
 #include <ctime>
 
+#include <sched.h>
+
 namespace multifork::test::crash {
 
 std::int64_t now_ns() {
@@ -20,6 +22,22 @@ std::int64_t hang_limit_ns() {
 void short_pause() {
     const timespec pause{0, 20'000};
     ::nanosleep(&pause, nullptr);
+}
+
+void stay_on_one_core() {
+    static const cpu_set_t all = [] {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        ::sched_getaffinity(0, sizeof(set), &set);
+        return set;
+    }();
+    // Who wakes up is put where there is room.
+    ::sched_setaffinity(0, sizeof(all), &all);
+    short_pause();
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &here);
+    ::sched_setaffinity(0, sizeof(here), &here);
 }
 
 } // namespace multifork::test::crash

@@ -22,6 +22,11 @@ template <class Condition>
 
 void short_pause();
 
+/// Puts this process, and what it forks, on one core, which may be another one next time: a step
+/// of a victim is a hand-over there and back, which is quick within a core. Nothing here is about
+/// what two do at the same time.
+void stay_on_one_core();
+
 template <class Condition>
 bool await(Condition condition) {
     const std::int64_t until = now_ns() + hang_limit_ns();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <map>
 
 #include <sys/mman.h>
 
@@ -25,21 +26,46 @@ struct PairCampaign {
     Report& report;
     std::uint64_t* result; // shared with B
     unsigned long b_length = 0;
+    Path first_path = {};
+    // What the second one does depends on where the first one stands, though seldom on the very
+    // instruction.
+    std::map<unsigned long, Path> second_paths = {};
 
-    void round(unsigned long k, unsigned long j) {
+    void kill_at(unsigned long k, unsigned long j) {
+        // Who went another way than before does so once more, by single steps, which learn it.
+        for (int i = 0; i < 3 && round(k, j); ++i)
+            ++report.strayed;
+    }
+
+    [[nodiscard]] unsigned long first_place(unsigned long k, unsigned long j) const {
+        return pair.order == Pair::Order::a_first ? k : j;
+    }
+
+    /// \return whether one of the two took another way than before
+    bool round(unsigned long k, unsigned long j) {
+        stay_on_one_core();
         arena::tree_space().sweep();
         pair.set_up();
         *result = 0;
+        bool strayed = false;
         try {
             Victim b(pair.prepare_b, [this] { *result = pair.b(); });
             Victim a(pair.prepare_a, pair.a);
             if (pair.all_forked)
                 pair.all_forked();
+            constexpr unsigned long about_the_same_place = 32;
+            Path& second_path = second_paths[first_place(k, j) / about_the_same_place];
+            const auto go = [&](Victim& victim, unsigned long count, Path& path) {
+                if (victim.go(count, path))
+                    return;
+                path = {};
+                strayed = true;
+            };
             if (pair.order == Pair::Order::a_first)
-                a.step(k);
-            b.step(j);
+                go(a, k, first_path);
+            go(b, j, pair.order == Pair::Order::a_first ? second_path : first_path);
             if (pair.order == Pair::Order::b_first)
-                a.step(k);
+                go(a, k, second_path);
             report.instructions = std::max(report.instructions, a.steps());
             b_length = std::max(b_length, b.steps());
             PairRound seen;
@@ -55,6 +81,7 @@ struct PairCampaign {
             failed(k, j, std::string("an exception reached the survivor: ") + error.what());
         }
         ++report.kills;
+        return strayed;
     }
 
     void failed(unsigned long k, unsigned long j, const std::string& what) {
@@ -65,25 +92,21 @@ struct PairCampaign {
         report.failures.push_back(text);
     }
 
-    static unsigned long stride(unsigned long length, unsigned long places) {
-        return places == 0 ? 1 : std::max<unsigned long>(1, length / places);
-    }
     [[nodiscard]] bool enough() const {
         return report.failures.size() >= density.stop_after_failures;
     }
 
     void run() {
         constexpr unsigned long to_the_end = std::numeric_limits<unsigned long>::max();
-        round(to_the_end, 0); // measures A
-        round(0, to_the_end); // measures B, which may fall asleep early behind A
-        const unsigned long a_length = report.instructions;
-        const unsigned long k_stride = stride(a_length, density.kills);
+        kill_at(to_the_end, 0); // measures A
+        kill_at(0, to_the_end); // measures B, which may fall asleep early behind A
+        const unsigned long places = density.partner_places;
+        const unsigned long j_stride = places == 0 ? 1 : std::max(1UL, b_length / places);
         // Shifted by one each time, so that the places differ from row to row.
-        for (unsigned long k = 0, row = 0; k <= a_length && !enough(); k += k_stride, ++row) {
-            const unsigned long j_stride = stride(b_length, density.partner_places);
-            for (unsigned long j = row % j_stride; j <= b_length && !enough(); j += j_stride)
-                round(k, j);
-        }
+        unsigned long row = seeded(j_stride);
+        for (const unsigned long k : places_in(report.instructions, density.kills))
+            for (unsigned long j = row++ % j_stride; j <= b_length && !enough(); j += j_stride)
+                kill_at(k, j);
     }
 };
 

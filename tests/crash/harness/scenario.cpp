@@ -3,6 +3,7 @@
 #include <multifork/arena/space.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <limits>
 
@@ -30,7 +31,7 @@ std::string Round::describe_partners() const {
     return text;
 }
 
-void Round::run(const Scenario& scenario, unsigned long k) {
+void Round::run(const Scenario& scenario, unsigned long k, Path& path) {
     for (const auto* jobs : {&scenario.early, &scenario.behind, &scenario.late})
         for (const Job& job : *jobs)
             partners_.push_back(std::make_unique<Partner>(job));
@@ -48,12 +49,12 @@ void Round::run(const Scenario& scenario, unsigned long k) {
         scenario.all_forked();
     set_out(scenario.early.size(), true);
     if (scenario.wake) {
-        victim.step_to_sleep();
+        victim.run_to_sleep();
         set_out(scenario.behind.size(), true);
         scenario.wake();
         victim.await_wake();
     }
-    victim.step(k);
+    strayed_ = !victim.go(k, path);
     set_out(scenario.late.size(), false);
     place_ = victim.place();
     steps_ = victim.steps();
@@ -80,37 +81,79 @@ std::string failure_text(const Scenario& scenario, const Round& round, unsigned 
 
 class Campaign {
 public:
-    static void round(const Scenario& scenario, unsigned long k, Report& report) {
+    Campaign(const Scenario& scenario, Report& report) : scenario_(scenario), report_(report) {}
+
+    void kill_at(unsigned long k) {
+        if (!round(k))
+            return;
+        // It went another way than before. Once more, by single steps, which learn the new way.
+        ++report_.strayed;
+        path_ = {};
+        static_cast<void>(round(k));
+    }
+
+private:
+    /// \return whether the victim strayed
+    bool round(unsigned long k) {
+        stay_on_one_core();
         arena::tree_space().sweep(); // what earlier rounds' dead have left
-        scenario.set_up();
+        scenario_.set_up();
         Round round;
         const auto failed = [&](const std::string& what) {
-            report.failures.push_back(failure_text(scenario, round, k, what));
+            report_.failures.push_back(failure_text(scenario_, round, k, what));
         };
         try {
-            round.run(scenario, k);
+            round.run(scenario_, k, path_);
         } catch (const Failure& failure) {
             failed(failure.what());
         } catch (const std::exception& error) {
             failed(std::string("an exception reached the survivor: ") + error.what());
         }
-        ++report.kills;
-        report.instructions = std::max(report.instructions, round.steps());
+        ++report_.kills;
+        report_.instructions = std::max(report_.instructions, round.steps());
+        return round.strayed();
     }
+
+    const Scenario& scenario_;
+    Report& report_;
+    Path path_;
 };
+
+unsigned long seeded(unsigned long end) {
+    static const unsigned long seed = [] {
+        const char* const text = std::getenv("MULTIFORK_CRASH_SEED");
+        return text != nullptr ? std::strtoul(text, nullptr, 10)
+                               : static_cast<unsigned long>(now_ns() / 1'000);
+    }();
+    return seed % end;
+}
+
+std::vector<unsigned long> places_in(unsigned long length, unsigned long count) {
+    const unsigned long stride = count == 0 ? 1 : std::max<unsigned long>(1, length / count);
+    std::vector<unsigned long> places{0};
+    for (unsigned long place = seeded(stride); place < length; place += stride)
+        if (place > 0)
+            places.push_back(place);
+    places.push_back(length);
+    return places;
+}
 
 Report run(const Scenario& scenario, const Density& density) {
     Report report;
     report.name = scenario.name;
     const std::int64_t begin = now_ns();
     const auto enough = [&] { return report.failures.size() >= density.stop_after_failures; };
+    Campaign campaign(scenario, report);
     // The first round goes to the end, and so measures the operation.
-    Campaign::round(scenario, std::numeric_limits<unsigned long>::max(), report);
+    campaign.kill_at(std::numeric_limits<unsigned long>::max());
     const unsigned long length = report.instructions;
-    const unsigned long stride =
-        density.kills == 0 ? 1 : std::max<unsigned long>(1, length / density.kills);
-    for (unsigned long k = 0; k < length && !enough(); k += stride)
-        Campaign::round(scenario, k, report);
+    if (length > 0)
+        for (const unsigned long k : places_in(length - 1, density.kills))
+            if (!enough())
+                campaign.kill_at(k);
+    // Some rounds may have been longer than the first one.
+    for (auto k = length; density.kills == 0 && k < report.instructions && !enough(); ++k)
+        campaign.kill_at(k);
     report.seconds = static_cast<double>(now_ns() - begin) / 1e9;
     return report;
 }

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] bool finished() const { return place_ == Place::finished; }
     [[nodiscard]] bool died_asleep() const { return place_ == Place::asleep; }
     [[nodiscard]] unsigned long steps() const { return steps_; }
+    /// Whether the victim went another way than the path said.
+    [[nodiscard]] bool strayed() const { return strayed_; }
 
     /// early, behind, late, in this order
     [[nodiscard]] Partner& partner(std::size_t i) { return *partners_.at(i); }
@@ -62,11 +64,12 @@ public:
 
 private:
     friend class Campaign;
-    void run(const Scenario& scenario, unsigned long k);
+    void run(const Scenario& scenario, unsigned long k, Path& path);
 
     std::vector<std::unique_ptr<Partner>> partners_;
     Place place_ = Place::standing;
     unsigned long steps_ = 0;
+    bool strayed_ = false;
 };
 
 /// \throws Failure
@@ -77,11 +80,14 @@ struct Report {
     std::string name;
     unsigned long instructions = 0; ///< of the operation, the pair's: of A
     unsigned long kills = 0;
+    unsigned long strayed = 0; ///< kills elsewhere than meant, done again by single steps
     double seconds = 0;
     std::vector<std::string> failures;
 };
 
 /// How dense the kills are, and when to give up.
+///
+/// Where not every instruction gets its kill, the others get theirs in other runs: see places_in().
 struct Density {
     /// About so many kills, evenly spread over the operation; 0: at every instruction.
     unsigned long kills = 0;
@@ -91,5 +97,11 @@ struct Density {
 };
 
 [[nodiscard]] Report run(const Scenario& scenario, const Density& density);
+
+/// 0, `length`, and about `count` places between them (0: all), evenly spread. Where they begin
+/// differs from run to run: the seed is the time, or what MULTIFORK_CRASH_SEED says.
+[[nodiscard]] std::vector<unsigned long> places_in(unsigned long length, unsigned long count);
+/// A number below `end` that depends on the seed.
+[[nodiscard]] unsigned long seeded(unsigned long end);
 
 } // namespace multifork::test::crash

@@ -2,17 +2,21 @@
 
 #include "crash/harness/failure.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <string>
+#include <unordered_map>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,11 +29,22 @@ namespace {
     asm volatile("int3" ::: "memory");
 }
 
-/// What only an instruction that enters the kernel can do: block.
-bool stands_before_system_call(pid_t pid) {
-    const long rip = ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr);
-    const long code = ptrace(PTRACE_PEEKTEXT, pid, rip, nullptr);
-    return (code & 0xFFFF) == 0x050F; // syscall
+// FUTEX_WAITV and ppoll(): the library's two ways to sleep.
+constexpr bool is_a_sleep(long system_call) {
+    return system_call == SYS_futex_waitv || system_call == SYS_ppoll;
+}
+
+// Blocked, so that sigtimedwait() hears of each stop of a victim: waitpid() knows no limit, and who
+// polls gives the core to others on a busy machine.
+sigset_t sigchld() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    return set;
+}
+void block_sigchld(int how) {
+    const sigset_t set = sigchld();
+    ::sigprocmask(how, &set, nullptr);
 }
 
 } // namespace
@@ -43,11 +58,11 @@ bool sleeps_in_library(pid_t pid) {
     std::array<char, 8> text{};
     const ssize_t n = ::read(fd, text.data(), text.size() - 1);
     ::close(fd);
-    const std::string call(text.data());                                    // or "running"
-    return n > 0 && (call.starts_with("449 ") || call.starts_with("271 ")); // futex_waitv, ppoll
+    return n > 0 && is_a_sleep(std::strtol(text.data(), nullptr, 10)); // or "running", which is 0
 }
 
 Victim::Victim(const Action& prepare, const Action& operation) {
+    block_sigchld(SIG_BLOCK);
     std::cout.flush(); // or a child of the victim says once more what the test has not yet said
     std::fflush(nullptr);
     pid_ = ::fork();
@@ -55,6 +70,7 @@ Victim::Victim(const Action& prepare, const Action& operation) {
         throw Failure("fork failed");
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        block_sigchld(SIG_UNBLOCK);
         // An exception is a failure of the scenario; abort() shows it as a signal.
         [&]() noexcept {
             if (prepare)
@@ -69,10 +85,9 @@ Victim::Victim(const Action& prepare, const Action& operation) {
     }
     if (!await_stop(hang_limit_ns()))
         throw Failure("the victim did not reach its first marker");
-    if (place_ != Place::finished)
-        throw Failure("the victim stopped before its first marker");
     place_ = Place::standing;
-    ::ptrace(PTRACE_SETOPTIONS, pid_, nullptr, PTRACE_O_EXITKILL);
+    end_marker_ = next_; // the instruction behind int3 is the same in both
+    ::ptrace(PTRACE_SETOPTIONS, pid_, nullptr, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
 }
 
 Victim::~Victim() {
@@ -94,24 +109,29 @@ void Victim::stopped(int status) {
         pid_ = -1;
         throw Failure("the victim ended by itself, wait status " + std::to_string(status));
     }
-    const int signal = WSTOPSIG(status);
-    if (signal == SIGCHLD) { // a child of the victim has ended, which it ignores
-        place_ = Place::standing;
+    next_ = static_cast<Path::Address>(
+        ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, rip), nullptr));
+    place_ = Place::standing;
+    const int signal = WSTOPSIG(status) & 0x7F; // a system call's begin or end is marked by 0x80
+    if (signal == SIGCHLD) // a child of the victim has ended, which it ignores
         return;
-    }
     if (signal != SIGTRAP)
         throw Failure("the victim got signal " + std::to_string(signal) +
                       " (6: an exception left the operation)");
-    siginfo_t info{};
-    ::ptrace(PTRACE_GETSIGINFO, pid_, nullptr, &info);
-    // A breakpoint instruction comes as SI_KERNEL, a step does not.
-    place_ = info.si_code == SI_KERNEL ? Place::finished : Place::standing;
+    if (breakpoint_ && next_ == breakpoint_->address + 1) {
+        next_ = breakpoint_->address;
+        ::ptrace(PTRACE_POKEUSER, pid_, offsetof(user_regs_struct, rip), next_);
+        clear_breakpoint();
+    } else if (next_ == end_marker_) {
+        place_ = Place::finished;
+    }
 }
 
 bool Victim::await_stop(std::int64_t limit_ns) {
-    int status = 0;
+    const sigset_t set = sigchld();
     const std::int64_t until = now_ns() + limit_ns;
     for (;;) {
+        int status = 0;
         const pid_t r = ::waitpid(pid_, &status, WNOHANG);
         if (r == pid_) {
             stopped(status);
@@ -119,25 +139,68 @@ bool Victim::await_stop(std::int64_t limit_ns) {
         }
         if (r < 0)
             throw Failure("waitpid failed");
-        if (now_ns() > until)
+        const std::int64_t left = until - now_ns();
+        if (left <= 0)
             return false;
-        ::sched_yield();
+        const timespec timeout{left / 1'000'000'000, left % 1'000'000'000};
+        ::sigtimedwait(&set, nullptr, &timeout);
     }
 }
 
+bool Victim::stands_before_system_call() const {
+    // All victims of a program have the same code at the same place.
+    static std::unordered_map<Path::Address, bool> known;
+    const auto [entry, is_new] = known.try_emplace(next_, false);
+    if (is_new)
+        entry->second = (::ptrace(PTRACE_PEEKTEXT, pid_, next_, nullptr) & 0xFFFF) == 0x050F;
+    return entry->second;
+}
+
+long Victim::number_of_system_call() const {
+    return ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, rax), nullptr);
+}
+
+bool Victim::stands_before_fork() const {
+    if (!stands_before_system_call())
+        return false;
+    const long call = number_of_system_call();
+    return call == SYS_fork || call == SYS_vfork || call == SYS_clone || call == SYS_clone3;
+}
+
+bool Victim::set_breakpoint(Path::Address address) {
+    errno = 0;
+    const long code = ::ptrace(PTRACE_PEEKTEXT, pid_, address, nullptr);
+    if (errno != 0 || ::ptrace(PTRACE_POKETEXT, pid_, address, (code & ~0xFFL) | 0xCC) != 0)
+        return false; // the kernel's own page
+    breakpoint_ = {address, code};
+    return true;
+}
+
+void Victim::clear_breakpoint() {
+    if (breakpoint_)
+        ::ptrace(PTRACE_POKETEXT, pid_, breakpoint_->address, breakpoint_->code);
+    breakpoint_.reset();
+}
+
+// Only what enters the kernel can block.
 void Victim::step_once() {
-    const bool may_block = stands_before_system_call(pid_);
+    if (stands_before_system_call())
+        return step_and_perhaps_sleep();
     if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0)
         throw Failure("PTRACE_SINGLESTEP failed");
     ++steps_;
-    if (!may_block) {
-        int status = 0;
-        if (::waitpid(pid_, &status, 0) != pid_)
-            throw Failure("waitpid failed");
-        return stopped(status);
-    }
+    int status = 0;
+    if (::waitpid(pid_, &status, 0) != pid_)
+        throw Failure("waitpid failed");
+    stopped(status);
+}
+
+void Victim::step_and_perhaps_sleep() {
+    if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0)
+        throw Failure("PTRACE_SINGLESTEP failed");
+    ++steps_;
     const std::int64_t until = now_ns() + hang_limit_ns();
-    while (!await_stop(20'000)) {
+    while (!await_stop(50'000)) {
         if (sleeps_in_library(pid_)) {
             place_ = Place::asleep;
             return;
@@ -147,14 +210,55 @@ void Victim::step_once() {
     }
 }
 
-void Victim::step(unsigned long count) {
-    for (unsigned long i = 0; i < count && place_ == Place::standing; ++i)
-        step_once();
+void Victim::run_on() {
+    if (::ptrace(PTRACE_CONT, pid_, nullptr, nullptr) != 0)
+        throw Failure("PTRACE_CONT failed");
+    const std::int64_t until = now_ns() + hang_limit_ns();
+    while (!await_stop(50'000)) {
+        if (sleeps_in_library(pid_)) {
+            place_ = Place::asleep;
+            return;
+        }
+        if (now_ns() > until)
+            throw Failure("the victim does not come to the place where it is to die");
+    }
 }
 
-void Victim::step_to_sleep() {
-    while (place_ == Place::standing)
+bool Victim::go(unsigned long k, Path& path) {
+    const auto walk_to = [this](unsigned long there) {
+        while (steps_ < there && place_ == Place::standing)
+            step_once();
+    };
+    while (place_ == Place::standing && steps_ < k && steps_ < path.size()) {
+        const std::size_t end = std::min<std::size_t>(k, path.size() - 1);
+        const std::size_t fork = path.fork_between(steps_, end);
+        const std::size_t landmark = path.landmark(steps_, fork);
+        if (landmark > steps_ && set_breakpoint(path[landmark])) {
+            while (breakpoint_ && place_ == Place::standing) // SIGCHLD is a stop too
+                run_on();
+            if (breakpoint_)
+                return false; // it stays set, in a victim that sleeps
+            steps_ = landmark;
+        }
+        walk_to(fork);
+        walk_to(std::min<unsigned long>(fork + 1, k));
+    }
+    while (place_ == Place::standing && steps_ < k) {
+        if (steps_ == path.size())
+            path.append(next_, stands_before_fork());
         step_once();
+    }
+    return true;
+}
+
+void Victim::run_to_sleep() {
+    while (place_ == Place::standing) {
+        if (::ptrace(PTRACE_SYSCALL, pid_, nullptr, nullptr) != 0 || !await_stop(hang_limit_ns()))
+            throw Failure("the victim is neither asleep nor at its end");
+        if (place_ == Place::standing &&
+            is_a_sleep(::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, orig_rax), nullptr)))
+            step_and_perhaps_sleep();
+    }
     if (place_ != Place::asleep)
         throw Failure("the victim was meant to fall asleep, but its operation returned");
 }

@@ -1,0 +1,181 @@
+#include <multifork/multifork.hpp>
+
+#include "support/children.hpp"
+#include "support/errors.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace mp = multifork;
+namespace support = multifork::test;
+using multifork::arena::arena_usage;
+
+// Handles in messages: what they lead to lives as long as somebody can still read the message.
+BOOST_AUTO_TEST_SUITE(crossing)
+
+namespace {
+
+std::uint64_t blocks() {
+    mp::arena::tree_space().sweep();
+    return arena_usage().blocks_used;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(a_queue_brings_every_kind_of_handle) {
+    using Everything =
+        std::tuple<mp::Lock, mp::RLock, mp::Semaphore, mp::BoundedSemaphore, mp::Event,
+                   mp::Condition, mp::Barrier, mp::RWLock, mp::Value<int>, mp::Array<int>,
+                   mp::RawArray<double>, mp::RawValue<int>, mp::Queue<int>,
+                   mp::SimpleQueue<std::string>, mp::JoinableQueue<std::string>>;
+    mp::Queue<Everything> queue{2};
+    const std::uint64_t before = blocks();
+    {
+        queue.put({mp::Lock{}, mp::RLock{}, mp::Semaphore{3}, mp::BoundedSemaphore{2}, mp::Event{},
+                   mp::Condition{}, mp::Barrier{1}, mp::RWLock{}, mp::Value<int>{7},
+                   mp::Array<int>(std::vector{1, 2, 3}), mp::RawArray<double>(4),
+                   mp::RawValue<int>{5}, mp::Queue<int>{6}, mp::SimpleQueue<std::string>{},
+                   mp::JoinableQueue<std::string>{3}});
+        // Nobody has a handle on any of them now.
+        auto [lock, rlock, semaphore, bounded, event, condition, barrier, rwlock, value, array,
+              raw_array, raw_value, inner, simple, joinable] = queue.get();
+        {
+            std::scoped_lock hold(lock, rlock);
+            BOOST_TEST(!lock.try_lock());
+        }
+        BOOST_TEST(semaphore.try_acquire());
+        BOOST_TEST(bounded.try_acquire());
+        bounded.release();
+        BOOST_CHECK(support::throws<mp::InvalidArgument>([&] { bounded.release(); }));
+        event.set();
+        condition.notify_all();
+        BOOST_TEST(barrier.arrive_and_wait() == 0u);
+        rwlock.lock_shared();
+        rwlock.unlock_shared();
+        BOOST_TEST(value.fetch_add(1) == 7);
+        BOOST_TEST(array.at(2).get() == 3);
+        BOOST_TEST(raw_array.size() == 4u);
+        BOOST_TEST(raw_value.value().get() == 5);
+        BOOST_TEST(inner.capacity() == 6u);
+        inner.put(1);
+        simple.put("x");
+        joinable.put(std::string(1000, 'y'));
+        BOOST_TEST(joinable.get().value().size() == 1000u);
+    }
+    BOOST_TEST(blocks() == before);
+}
+
+BOOST_AUTO_TEST_CASE(an_object_lives_as_long_as_a_message_brings_it) {
+    const std::uint64_t before = blocks();
+    {
+        mp::Queue<mp::Value<int>> queue{4};
+        std::optional<mp::Value<int>> value(std::in_place, 1);
+        queue.put(*value);
+        queue.put(*value);
+        BOOST_TEST(blocks() == before + 6); // queue, value, two messages, two holds
+        value.reset();
+        BOOST_TEST(blocks() == before + 6);
+        auto first = queue.get();
+        BOOST_TEST(first.fetch_add(1) == 1);
+        auto second = queue.get();
+        BOOST_TEST(second.fetch_add(1) == 2);
+        BOOST_TEST(blocks() == before + 4); // queue, value, a hold for each handle
+    }
+    BOOST_TEST(blocks() == before);
+}
+
+BOOST_AUTO_TEST_CASE(a_queue_that_goes_takes_along_what_its_messages_bring) {
+    const std::uint64_t before = blocks();
+    {
+        mp::Queue<mp::Queue<std::string>> outer{4};
+        for (int i = 0; i < 4; ++i) {
+            mp::Queue<std::string> inner{2};
+            inner.put(std::string(500, 'x'));
+            outer.put(inner);
+        }
+        BOOST_TEST(outer.get().get().size() == 500u);
+    }
+    BOOST_TEST(blocks() == before);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_gets_what_was_made_after_it_started) {
+    mp::Queue<mp::Queue<std::string>> requests{4};
+    mp::Process server{[&] {
+        for (auto answer : requests)
+            answer.put("hello from " + mp::this_process::name());
+    }};
+    server.start();
+    for (int i = 0; i < 10; ++i) {
+        mp::Queue<std::string> answer{1};
+        requests.put(answer);
+        BOOST_TEST(answer.get() == "hello from Process-1");
+    }
+    requests.close();
+    support::expect_exit(server);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_child_makes_outlives_the_child) {
+    const std::uint64_t before = blocks();
+    {
+        mp::Queue<mp::Array<int>> results{1};
+        mp::Process worker{[&] { results.put(mp::Array<int>(std::vector{1, 2, 3})); }};
+        worker.start();
+        support::expect_exit(worker);
+        const auto array = results.get();
+        BOOST_TEST(array.size() == 3u);
+        BOOST_TEST(array[1].get() == 2);
+    }
+    BOOST_TEST(blocks() == before);
+}
+
+BOOST_AUTO_TEST_CASE(containers_of_handles_cross) {
+    using Mixed = std::variant<int, mp::Event>;
+    mp::Queue<std::map<std::string, std::vector<Mixed>>> queue{1};
+    mp::Event event;
+    queue.put({{"a", {Mixed(1), Mixed(event)}}, {"b", {}}});
+    auto got = queue.get();
+    std::get<mp::Event>(got.at("a").at(1)).set();
+    BOOST_TEST(event.is_set());
+    BOOST_TEST(std::get<int>(got.at("a").at(0)) == 1);
+    BOOST_TEST(got.at("b").empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_function_crosses) {
+    using Function = int (*)(int);
+    mp::Queue<Function> queue{1};
+    mp::Process child{[&] { support::demand(queue.get()(4) == 16); }};
+    child.start();
+    queue.put([](int x) { return x * x; });
+    support::expect_exit(child);
+}
+
+BOOST_AUTO_TEST_CASE(a_named_object_crosses_by_its_name) {
+    auto named = mp::Value<int>::create("crossing-value", 3);
+    mp::Queue<mp::Value<int>> queue{1};
+    queue.put(named);
+    BOOST_TEST(queue.get().fetch_add(1) == 3);
+    BOOST_TEST(named.value().get() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_cross_says_so) {
+    mp::Queue<mp::Lock> locks{1};
+    BOOST_CHECK(support::throws<mp::NotShareable>([&] { locks.put(mp::Lock([] {})); }));
+    mp::Queue<mp::Barrier> barriers{1};
+    BOOST_CHECK(support::throws<mp::NotShareable>([&] { barriers.put(mp::Barrier(1, [] {})); }));
+    auto named = mp::Queue<mp::Lock>::create("crossing-locks", 1);
+    BOOST_CHECK(support::throws<mp::NotShareable>([&] { named.put(mp::Lock{}); }));
+    BOOST_TEST(locks.empty());
+    BOOST_TEST(named.empty());
+    static_assert(!mp::Crossable<std::vector<int*>>);
+    static_assert(!mp::Crossable<std::function<void()>>);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
