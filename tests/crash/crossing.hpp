@@ -82,7 +82,7 @@ inline Scenario write_an_order() {
         order.name = "never";
         const arena::ProcessId child = arena::begin_child(order.name, false);
         // It ends with the victim: one without a pid has ten seconds to come to be.
-        arena::pid_word_of(child) = static_cast<std::uint32_t>(::getpid());
+        arena::born_as(child, static_cast<std::uint32_t>(::getpid()));
         std::vector<arena::Object> kept;
         static_cast<void>(detail::write_order(std::move(order), {}, target, child, kept));
         arena::end_child(child);
