@@ -244,7 +244,8 @@ MULTIFORK_EACH_START_METHOD(exceptions_that_leave_the_target) {
         return *child.error();
     };
     const mp::RemoteError standard =
-        error_of([](const std::string& text) { throw std::out_of_range(text); }, "beyond the end");
+        error_of([](const std::string& text) { throw std::out_of_range(text); },
+                 std::string("beyond the end"));
     BOOST_TEST(standard.type_name() == "std::out_of_range");
     BOOST_TEST(standard.text().find("beyond the end") != std::string::npos);
     const mp::RemoteError number = error_of([] { throw 42; });

@@ -207,6 +207,7 @@ MULTIFORK_EACH_START_METHOD(a_daemon_dies_with_a_parent_that_is_killed) {
     parent.kill();
     BOOST_TEST(parent.wait() == -SIGKILL);
     BOOST_TEST(Subreaper::code_of(pid) == -SIGKILL);
+    Subreaper::reap_all(); // its fork server ends too
 }
 
 // What the parent made is there for the child, by the order that it left.
@@ -233,6 +234,7 @@ MULTIFORK_EACH_START_METHOD(a_child_outlives_a_parent_that_is_killed_right_after
         BOOST_TEST(parent.wait() == -SIGKILL);
         BOOST_TEST(results.get() == "from a parent that is no more");
         BOOST_TEST(Subreaper::code_of(pid.load()) == 0);
+        Subreaper::reap_all();
     }
 }
 
