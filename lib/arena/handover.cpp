@@ -30,7 +30,13 @@ Heap& tree_heap() {
 } // namespace
 
 int arena_descriptor() {
-    return tree_space().impl().fd.get();
+    const Space::Impl& impl = tree_space().impl();
+    if (!impl.heap.fd_is_ours())
+        throw Error(std::errc::bad_file_descriptor,
+                    "this program has closed the descriptor of its shared memory, which a child "
+                    "that is not forked needs; close only what you have opened, or use start "
+                    "method fork");
+    return impl.fd.get();
 }
 
 std::string handover_variable(const Handover& handover) {

@@ -25,7 +25,8 @@ struct Handover {
     std::uint64_t parcel_bytes = 0;
 };
 
-/// The arena's descriptor, for the child to have as its descriptor 3.
+/// The arena's descriptor, for the child to have as its descriptor 3. \throws Error when this
+/// program has closed it
 [[nodiscard]] int arena_descriptor();
 inline constexpr int handed_over_descriptor = 3;
 

@@ -118,6 +118,8 @@ public:
     void settle_semaphores(liveness::ThreadWord name) noexcept;
 
     [[nodiscard]] SpaceUsage usage();
+    /// Whether the descriptor of the segment is still that: a program may have closed all its own.
+    [[nodiscard]] bool fd_is_ours() const noexcept;
 
     [[nodiscard]] SegmentHeader& segment() const noexcept {
         return *reinterpret_cast<SegmentHeader*>(base_);
@@ -187,7 +189,6 @@ private:
         }
     }
 
-    [[nodiscard]] bool fd_is_ours() const noexcept;
     [[nodiscard]] int set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept;
     [[nodiscard]] std::uint64_t top() const noexcept {
         // relaxed: whoever has come to know of a block knows of its top by the same way

@@ -23,19 +23,21 @@ void compiler_barrier() noexcept {
 // ---- elements' blocks
 // ----------------------------------------------------------------------------------------------
 
-Incoming::Incoming(arena::Space& space, std::span<const std::byte> bytes)
+Incoming::Incoming(arena::Space& space, const Outgoing& message)
     : space_(&space),
-      word_(space.allocate(sizeof(std::uint64_t) + bytes.size(), arena::Kind::bytes)) {
-    const std::uint64_t length = bytes.size();
+      word_(space.allocate(sizeof(std::uint64_t) + message.bytes.size(), arena::Kind::bytes)) {
+    const std::uint64_t length = message.bytes.size();
     std::byte* const at = space.at(word_);
     std::memcpy(at, &length, sizeof length);
-    if (!bytes.empty())
-        std::memcpy(at + sizeof length, bytes.data(), bytes.size());
-}
-
-Incoming::Incoming(arena::Space& space, std::span<const std::byte> bytes, const arena::Cargo& cargo)
-    : Incoming(space, bytes) {
-    cargo.load_onto(space, word_);
+    if (length > 0)
+        std::memcpy(at + sizeof length, message.bytes.data(), length);
+    try {
+        if (message.cargo != nullptr)
+            message.cargo->load_onto(space, word_);
+    } catch (...) {
+        space.free(word_);
+        throw;
+    }
 }
 
 Incoming::~Incoming() {

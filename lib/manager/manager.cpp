@@ -1,17 +1,16 @@
 #include <multifork/manager/manager.hpp>
 
 #include "manager/server.hpp"
-#include "platform/system.hpp"
 
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <utility>
@@ -31,17 +30,6 @@ struct Manager::State {
 };
 
 namespace {
-
-std::string random_key() {
-    std::string key(32, '\0');
-    for (std::size_t have = 0; have < key.size();) {
-        const ssize_t n = ::getrandom(key.data() + have, key.size() - have, 0);
-        if (n < 0 && errno != EINTR)
-            platform::throw_errno("asking the kernel for a random key");
-        have += static_cast<std::size_t>(n < 0 ? 0 : n);
-    }
-    return key;
-}
 
 using Reports = Connection<std::pair<std::string, std::uint16_t>>;
 
@@ -63,10 +51,10 @@ void be_the_server(const ManagerOptions& options, const detail::ServedTypes& typ
 Manager::Manager(ManagerOptions options) : state_(std::make_unique<State>()) {
     state_->options = std::move(options);
     if (!state_->options.authkey)
-        state_->options.authkey = random_key();
+        state_->options.authkey = this_process::authkey();
     else if (state_->options.authkey->empty())
-        throw InvalidArgument("an empty key protects nothing; give a good one, or none for a "
-                              "random one");
+        throw InvalidArgument("an empty key protects nothing; give a good one, or none for "
+                              "this process's");
 }
 
 Manager::~Manager() {
@@ -136,7 +124,9 @@ void Manager::start() {
         throw Error(std::errc::operation_not_permitted,
                     "this Manager was started already, or belongs to a server elsewhere");
     auto [heard, report] = Pipe<std::pair<std::string, std::uint16_t>>(false);
-    Process server{{.daemon = true}, [&mine, &heard = heard, &report = report] {
+    // By fork: it has then what was registered.
+    Process server{{.daemon = true, .start_method = StartMethod::fork},
+                   [&mine, &heard = heard, &report = report] {
                        heard.close();
                        be_the_server(mine.options, mine.types, report);
                    }};

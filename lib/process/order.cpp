@@ -22,6 +22,8 @@ void read(ByteReader& reader, arena::ObjectAddress& address) {
     reader(address.offset, address.serial, address.bytes, address.kind, address.name);
 }
 
+bool born = false; // set before the target runs, and never changed again
+
 Order read_order(ByteReader& reader) {
     Order order;
     std::uint32_t method = 0;
@@ -60,7 +62,12 @@ arena::Handover write_order(Order order, const arena::Object& board, const Calla
     return told;
 }
 
+bool is_being_born() noexcept {
+    return arena::handover().has_value() && !born;
+}
+
 int follow_order(const arena::Handover& told) {
+    born = true;
     static_cast<void>(liveness::enter(arena::tree_space().domain()));
     auto parcel = std::make_unique<arena::Parcel>(told.parcel, told.parcel_bytes);
     ByteReader reader(parcel->bytes());

@@ -41,6 +41,9 @@ struct Order {
                                           const Callable& target, arena::ProcessId child,
                                           std::vector<arena::Object>& kept);
 
+/// Whether this process was spawned and its static objects are still being made.
+[[nodiscard]] bool is_being_born() noexcept;
+
 /// In the child, with nothing of the library on the stack that has a destructor: becomes what the
 /// order says, and runs the target. \return the exit code
 [[nodiscard]] int follow_order(const arena::Handover& told);

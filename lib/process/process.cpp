@@ -152,6 +152,13 @@ void Process::start_elsewhere(StartMethod method) {
             "{} has a run() of its own and no target, and cannot be made anew in a process that is "
             "not forked; give the Process a function, or use start method fork",
             child.name));
+    if (detail::is_being_born())
+        throw ProcessError(
+            std::errc::operation_not_permitted,
+            fmt::format("{} is started by a static object, while this process is itself being "
+                        "spawned, and so would be the next one, for ever; start processes in "
+                        "main() or later",
+                        child.name));
     detail::Order order;
     order.name = child.name;
     order.daemon = child.daemon;

@@ -1,23 +1,22 @@
 #include <multifork/multifork.hpp>
 
+#include "conformance/start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <variant>
 #include <vector>
 
 namespace mp = multifork;
 namespace support = multifork::test;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -63,6 +62,16 @@ void use(mp::Manager& manager) {
 
 using Item = std::variant<std::monostate, bool, double, std::string, std::vector<char>>;
 
+std::vector<Item> items() {
+    return {std::string("hello world"),
+            std::monostate{},
+            true,
+            2.25,
+            std::string("hall\u00e5 v\u00e4rlden"),
+            std::string("\u043f\u0440\u0438\u0432\u0456\u0442 \u0441\u0432\u0456\u0442"),
+            std::vector<char>{'h', '\0', 'i', '\xff'}};
+}
+
 /// Cannot be serialised, and says so.
 class Stubborn {
 public:
@@ -89,11 +98,17 @@ private:
 BOOST_AUTO_TEST_SUITE(manager)
 
 // Types and members are registered when the program is compiled, each member by name: there is no
-// default. A range arrives as a vector.
-BOOST_AUTO_TEST_CASE(M_009_objects_of_registered_types) {
+// default. A range arrives as a vector. The server is always forked; callers may be started as they
+// like.
+MULTIFORK_EACH_START_METHOD(M_009_objects_of_registered_types) {
     auto manager = my_manager();
     manager.start();
     use(manager);
+    const mp::Proxy foo = manager.create("Foo"); // crosses into any child
+    support::run_in_child(
+        context,
+        [](const mp::Proxy& shared) { support::demand(shared.call<std::string>("f") == "f()"); },
+        foo);
     manager.shutdown();
     BOOST_TEST(orderly(manager.exitcode().value()));
 }
@@ -113,7 +128,7 @@ BOOST_AUTO_TEST_CASE(M_010_leaving_the_scope_stops_the_server) {
 
 // A queue in the server, shared by strangers who know address and key alone. A type that the codec
 // does not know is refused when it is compiled; one that throws does so in the caller.
-BOOST_AUTO_TEST_CASE(M_012_a_queue_for_strangers) {
+MULTIFORK_EACH_START_METHOD(M_012_a_queue_for_strangers) {
     const std::string key(32, 'k');
     mp::Manager manager{{.address = {"127.0.0.1", 0}, .authkey = key}};
     const mp::Queue<Item> queue{16};
@@ -124,29 +139,24 @@ BOOST_AUTO_TEST_CASE(M_012_a_queue_for_strangers) {
     manager.register_type<std::vector<Stubborn>>("stubborn")
         .method("add", [](std::vector<Stubborn>& v, const Stubborn& s) { v.push_back(s); });
     manager.start();
-    const mp::Address address = manager.address();
-    const std::vector<Item> items{std::string("hello world"),
-                                  std::monostate{},
-                                  true,
-                                  2.25,
-                                  std::string("hall\u00e5 v\u00e4rlden"),
-                                  std::string("\u043f\u0440\u0438\u0432\u0456\u0442 "
-                                              "\u0441\u0432\u0456\u0442"),
-                                  std::vector<char>{'h', '\0', 'i', '\xff'}};
-
-    mp::Process putter{[&] {
-        auto there = mp::Manager::connect(address, key);
-        const auto shared = there.create("queue");
-        for (const Item& item : items)
-            shared.call("put", item);
-    }};
+    const std::uint32_t port = manager.address().port();
+    mp::Process putter = context.process(
+        [](std::uint32_t at, const std::string& secret) {
+            auto there = mp::Manager::connect({"127.0.0.1", at}, secret);
+            const auto shared = there.create("queue");
+            for (const Item& item : items())
+                shared.call("put", item);
+        },
+        port, key);
     putter.start();
-    mp::Process getter{[&] {
-        auto there = mp::Manager::connect(address, key);
-        const auto shared = there.create("queue");
-        for (const Item& item : items)
-            support::demand(shared.call<Item>("get") == item);
-    }};
+    mp::Process getter = context.process(
+        [](std::uint32_t at, const std::string& secret) {
+            auto there = mp::Manager::connect({"127.0.0.1", at}, secret);
+            const auto shared = there.create("queue");
+            for (const Item& item : items())
+                support::demand(shared.call<Item>("get") == item);
+        },
+        port, key);
     getter.start();
     support::expect_exit(putter);
     support::expect_exit(getter);

@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "conformance/start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -30,7 +31,7 @@ std::vector<int> range(int from, int to) {
 BOOST_AUTO_TEST_SUITE(manager)
 
 // Elements of several types are those of a variant.
-BOOST_AUTO_TEST_CASE(M_001_what_a_shared_list_can_do) {
+MULTIFORK_EACH_START_METHOD(M_001_what_a_shared_list_can_do) {
     mp::List<int> a(range(0, 10));
     BOOST_TEST((a.copy() == range(0, 10)));
     mp::List<int> b;
@@ -55,7 +56,8 @@ BOOST_AUTO_TEST_CASE(M_001_what_a_shared_list_can_do) {
     numbers.append("hello");
     BOOST_TEST(std::get<std::string>(outer.at(0).at(-1)) == "hello");
     BOOST_TEST(outer.at(0).size() == 11u);
-    support::run_in_child([&] { outer.at(1).append(7); });
+    support::run_in_child(
+        context, [](mp::List<Mixed> shared) { shared.at(1).append(7); }, outer);
     BOOST_TEST(std::get<int>(empty.at(0)) == 7);
 }
 
@@ -93,7 +95,7 @@ BOOST_AUTO_TEST_CASE(M_004_copies_of_a_shared_dict) {
         (dict.items() == std::vector<std::pair<int, std::string>>(same.begin(), same.end())));
 }
 
-BOOST_AUTO_TEST_CASE(M_007_queues_inside_of_containers) {
+MULTIFORK_EACH_START_METHOD(M_007_queues_inside_of_containers) {
     mp::List<mp::Queue<int>> list;
     list.append(mp::Queue<int>{4}); // nobody else holds it
     list.at(0).put(123);
@@ -101,7 +103,8 @@ BOOST_AUTO_TEST_CASE(M_007_queues_inside_of_containers) {
 
     mp::Dict<int, mp::Queue<int>> dict;
     dict.set(0, mp::Queue<int>{4});
-    support::run_in_child([&] { dict.at(0).put(456); });
+    support::run_in_child(
+        context, [](mp::Dict<int, mp::Queue<int>> shared) { shared.at(0).put(456); }, dict);
     BOOST_TEST(dict.at(0).get() == 456);
 }
 

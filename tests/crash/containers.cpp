@@ -5,30 +5,43 @@
 using namespace multifork::test::crash;
 using namespace multifork::test::crash::container_scenarios;
 
+// Some of these take ten thousand instructions, most of them the codec's and the heap's, which have
+// tests of their own: about so many places, and every instruction of what is shorter.
+inline constexpr unsigned long dense = 1500;
+
+/// A case `name` of the fast tier, and `name_densely` of the full one.
+#define MULTIFORK_CONTAINER_TEST(name, ...)                                                        \
+    BOOST_AUTO_TEST_CASE(name, *ut::label("fast")) {                                               \
+        check(__VA_ARGS__, {.kills = 35});                                                         \
+    }                                                                                              \
+    BOOST_AUTO_TEST_CASE(name##_densely, *ut::label("full") * ut::timeout(900)) {                  \
+        check(__VA_ARGS__, {.kills = dense});                                                      \
+    }
+
 BOOST_AUTO_TEST_SUITE(list)
 
-MULTIFORK_CRASH_TEST(append_of_texts, alone(append<Text>()))
-MULTIFORK_CRASH_TEST(append_of_numbers, alone(append<Number>()))
-MULTIFORK_CRASH_TEST(append_of_texts_with_others, with_others(append<Text>()))
-MULTIFORK_CRASH_TEST(append_of_texts_that_grows, alone(append_and_grow<Text>()))
-MULTIFORK_CRASH_TEST(append_of_numbers_that_grows, alone(append_and_grow<Number>()))
-MULTIFORK_CRASH_TEST(append_that_grows_with_others, with_others(append_and_grow<Text>()))
-MULTIFORK_CRASH_TEST(extend_of_texts, alone(extend<Text>()))
-MULTIFORK_CRASH_TEST(insert_of_texts, alone(insert<Text>()))
-MULTIFORK_CRASH_TEST(insert_of_numbers_with_others, with_others(insert<Number>()))
-MULTIFORK_CRASH_TEST(erase_of_texts, alone(erase<Text>()))
-MULTIFORK_CRASH_TEST(erase_of_texts_with_others, with_others(erase<Text>()))
-MULTIFORK_CRASH_TEST(pop_of_texts, alone(pop<Text>()))
-MULTIFORK_CRASH_TEST(pop_of_numbers_with_others, with_others(pop<Number>()))
-MULTIFORK_CRASH_TEST(set_of_texts, alone(set<Text>()))
-MULTIFORK_CRASH_TEST(set_of_texts_with_others, with_others(set<Text>()))
-MULTIFORK_CRASH_TEST(fetch_update_of_texts, alone(fetch_update<Text>()))
-MULTIFORK_CRASH_TEST(fetch_update_of_numbers_with_others, with_others(fetch_update<Number>()))
-MULTIFORK_CRASH_TEST(sort_of_texts, alone(sort<Text>()))
-MULTIFORK_CRASH_TEST(sort_of_numbers_with_others, with_others(sort<Number>()))
-MULTIFORK_CRASH_TEST(repeat_of_texts, alone(repeat<Text>()))
-MULTIFORK_CRASH_TEST(assign_of_texts, alone(assign<Text>()))
-MULTIFORK_CRASH_TEST(clear_of_texts, alone(clear<Text>()))
+MULTIFORK_CONTAINER_TEST(append_of_texts, alone(append<Text>()))
+MULTIFORK_CONTAINER_TEST(append_of_numbers, alone(append<Number>()))
+MULTIFORK_CONTAINER_TEST(append_of_texts_with_others, with_others(append<Text>()))
+MULTIFORK_CONTAINER_TEST(append_of_texts_that_grows, alone(append_and_grow<Text>()))
+MULTIFORK_CONTAINER_TEST(append_of_numbers_that_grows, alone(append_and_grow<Number>()))
+MULTIFORK_CONTAINER_TEST(append_that_grows_with_others, with_others(append_and_grow<Text>()))
+MULTIFORK_CONTAINER_TEST(extend_of_texts, alone(extend<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_of_texts, alone(insert<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_of_numbers_with_others, with_others(insert<Number>()))
+MULTIFORK_CONTAINER_TEST(erase_of_texts, alone(erase<Text>()))
+MULTIFORK_CONTAINER_TEST(erase_of_texts_with_others, with_others(erase<Text>()))
+MULTIFORK_CONTAINER_TEST(pop_of_texts, alone(pop<Text>()))
+MULTIFORK_CONTAINER_TEST(pop_of_numbers_with_others, with_others(pop<Number>()))
+MULTIFORK_CONTAINER_TEST(set_of_texts, alone(set<Text>()))
+MULTIFORK_CONTAINER_TEST(set_of_texts_with_others, with_others(set<Text>()))
+MULTIFORK_CONTAINER_TEST(fetch_update_of_texts, alone(fetch_update<Text>()))
+MULTIFORK_CONTAINER_TEST(fetch_update_of_numbers_with_others, with_others(fetch_update<Number>()))
+MULTIFORK_CONTAINER_TEST(sort_of_texts, alone(sort<Text>()))
+MULTIFORK_CONTAINER_TEST(sort_of_numbers_with_others, with_others(sort<Number>()))
+MULTIFORK_CONTAINER_TEST(repeat_of_texts, alone(repeat<Text>()))
+MULTIFORK_CONTAINER_TEST(assign_of_texts, alone(assign<Text>()))
+MULTIFORK_CONTAINER_TEST(clear_of_texts, alone(clear<Text>()))
 
 MULTIFORK_CRASH_TEST(two_append_and_one_dies, append_and_append<Text>(Pair::Order::a_first, {1, 2}))
 MULTIFORK_CRASH_TEST(two_append_and_the_later_one_dies,
@@ -40,28 +53,28 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(dict)
 
-MULTIFORK_CRASH_TEST(insert_of_texts, alone(dict_insert<Text>()))
-MULTIFORK_CRASH_TEST(insert_of_numbers, alone(dict_insert<Number>()))
-MULTIFORK_CRASH_TEST(insert_of_texts_with_others, with_others(dict_insert<Text>()))
-MULTIFORK_CRASH_TEST(insert_of_texts_that_grows, alone(dict_insert_and_grow<Text>()))
-MULTIFORK_CRASH_TEST(insert_that_grows_with_others, with_others(dict_insert_and_grow<Number>()))
-MULTIFORK_CRASH_TEST(replace_of_texts, alone(dict_replace<Text>()))
-MULTIFORK_CRASH_TEST(replace_with_others, with_others(dict_replace<Text>()))
-MULTIFORK_CRASH_TEST(fetch_update_of_texts, alone(dict_fetch_update<Text>()))
-MULTIFORK_CRASH_TEST(erase_of_texts, alone(dict_erase<Text>()))
-MULTIFORK_CRASH_TEST(erase_of_numbers_with_others, with_others(dict_erase<Number>()))
-MULTIFORK_CRASH_TEST(popitem_of_texts, alone(dict_popitem<Text>()))
-MULTIFORK_CRASH_TEST(setdefault_of_texts, alone(dict_setdefault<Text>()))
-MULTIFORK_CRASH_TEST(update_of_texts, alone(dict_update<Text>()))
-MULTIFORK_CRASH_TEST(update_with_others, with_others(dict_update<Text>()))
-MULTIFORK_CRASH_TEST(clear_of_texts, alone(dict_clear<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_of_texts, alone(dict_insert<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_of_numbers, alone(dict_insert<Number>()))
+MULTIFORK_CONTAINER_TEST(insert_of_texts_with_others, with_others(dict_insert<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_of_texts_that_grows, alone(dict_insert_and_grow<Text>()))
+MULTIFORK_CONTAINER_TEST(insert_that_grows_with_others, with_others(dict_insert_and_grow<Number>()))
+MULTIFORK_CONTAINER_TEST(replace_of_texts, alone(dict_replace<Text>()))
+MULTIFORK_CONTAINER_TEST(replace_with_others, with_others(dict_replace<Text>()))
+MULTIFORK_CONTAINER_TEST(fetch_update_of_texts, alone(dict_fetch_update<Text>()))
+MULTIFORK_CONTAINER_TEST(erase_of_texts, alone(dict_erase<Text>()))
+MULTIFORK_CONTAINER_TEST(erase_of_numbers_with_others, with_others(dict_erase<Number>()))
+MULTIFORK_CONTAINER_TEST(popitem_of_texts, alone(dict_popitem<Text>()))
+MULTIFORK_CONTAINER_TEST(setdefault_of_texts, alone(dict_setdefault<Text>()))
+MULTIFORK_CONTAINER_TEST(update_of_texts, alone(dict_update<Text>()))
+MULTIFORK_CONTAINER_TEST(update_with_others, with_others(dict_update<Text>()))
+MULTIFORK_CONTAINER_TEST(clear_of_texts, alone(dict_clear<Text>()))
 
 MULTIFORK_CRASH_TEST(two_set_and_one_dies,
                      set_and_set<Text>(Pair::Order::a_first, {{1, 1}, {2, 2}}))
 MULTIFORK_CRASH_TEST(two_set_and_the_later_one_dies,
                      set_and_set<Number>(Pair::Order::b_first, {{1, 1}, {2, 2}}))
 
-MULTIFORK_CRASH_TEST(attributes_of_a_namespace, set_attribute())
+MULTIFORK_CONTAINER_TEST(attributes_of_a_namespace, set_attribute())
 
 BOOST_AUTO_TEST_SUITE_END()
 

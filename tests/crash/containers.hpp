@@ -68,8 +68,10 @@ public:
 
     void fresh(const Values& before) {
         list.reset();
-        if (!spare_)
+        if (!spare_) {
             spare_.emplace();
+            warm_up(); // which gives it a table
+        }
         blocks_ = arena::arena_usage().blocks_used;
         list.emplace();
         for (const T& value : before) // one by one: there is room behind them, or not

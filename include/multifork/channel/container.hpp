@@ -2,6 +2,7 @@
 
 #include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
+#include <multifork/channel/outgoing.hpp>
 #include <multifork/core/container_cell.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/platform/export.hpp>
@@ -24,11 +25,9 @@ namespace multifork::detail {
 class MULTIFORK_API Incoming {
 public:
     explicit Incoming(std::uint64_t word) noexcept : word_(word) {}
-    /// \throws OutOfSharedMemory
-    Incoming(arena::Space& space, std::span<const std::byte> bytes);
-    /// \param cargo  the objects to which handles in the bytes lead: the block keeps them
+    /// The block keeps what handles in the message lead to.
     /// \throws OutOfSharedMemory, NotShareable
-    Incoming(arena::Space& space, std::span<const std::byte> bytes, const arena::Cargo& cargo);
+    Incoming(arena::Space& space, const Outgoing& message);
     Incoming(Incoming&& other) noexcept
         : space_(std::exchange(other.space_, nullptr)), word_(other.word_) {}
     Incoming& operator=(Incoming&& other) noexcept {

@@ -7,6 +7,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <iterator>
@@ -256,12 +258,12 @@ public:
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, value_type>
     void update(R&& items) {
-        std::vector<std::unique_ptr<Bytes>> keys;
+        std::deque<std::vector<std::byte>> keys;
         std::vector<detail::DictStore::Item> made;
         for (auto&& item : items) {
             const value_type& pair = item;
-            keys.push_back(std::make_unique<Bytes>(pair.first));
-            made.push_back({keys.back()->key(), incoming(pair.second)});
+            detail::encode_key(pair.first, keys.emplace_back());
+            made.push_back({key_of(keys.back()), incoming(pair.second)});
         }
         const Guard hold(store_);
         store_.update(made);
@@ -352,17 +354,18 @@ private:
     /// A key's bytes, in the thread's buffer.
     class Bytes {
     public:
-        explicit Bytes(const K& key) {
-            detail::encode_key(key, buffer_.bytes());
-            if constexpr (detail::key_fits_a_word<K>)
-                std::memcpy(&word_, buffer_.bytes().data(), sizeof(K));
-        }
-        [[nodiscard]] detail::KeyBytes key() const { return {buffer_.bytes(), word_}; }
+        explicit Bytes(const K& key) { detail::encode_key(key, buffer_.bytes()); }
+        [[nodiscard]] detail::KeyBytes key() const { return key_of(buffer_.bytes()); }
 
     private:
         mutable MessageBuffer buffer_; // not changed after the constructor
-        std::uint64_t word_ = 0;
     };
+    [[nodiscard]] static detail::KeyBytes key_of(const std::vector<std::byte>& bytes) noexcept {
+        std::uint64_t word = 0;
+        if constexpr (detail::key_fits_a_word<K>)
+            std::memcpy(&word, bytes.data(), sizeof(K));
+        return {bytes, word};
+    }
 
     explicit Dict(arena::Object object)
         : store_(std::move(object), !detail::key_fits_a_word<K>, !detail::fits_a_word<V>, "Dict") {}

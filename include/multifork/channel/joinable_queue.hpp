@@ -248,7 +248,8 @@ private:
     bool put_before(const T& value, platform::Deadline deadline) {
         core::LeaseResult result{};
         if constexpr (Shareable<T>) {
-            result = tasks_->put(std::as_bytes(std::span<const T, 1>(&value, 1)), deadline);
+            const std::span<const std::byte> bytes = std::as_bytes(std::span(&value, 1));
+            result = tasks_->put(bytes, deadline);
         } else {
             MessageBuffer buffer;
             write_crossing(value, buffer.bytes());

@@ -96,8 +96,7 @@ void encode_attribute(const T& value, std::vector<std::byte>& bytes) {
         bytes.insert(bytes.end(), all.begin(), all.end());
     } else if constexpr (type == AttributeType::other) {
         encode(std::string(typeid(T).name()), bytes);
-        ByteWriter writer(bytes);
-        Cross<T>::write(writer, value);
+        write_crossing(value, bytes);
     }
 }
 
@@ -137,11 +136,8 @@ template <AttributeResult T>
             return T(bytes.begin(), bytes.end());
         else if constexpr (type == AttributeType::truth)
             return !bytes.empty() && bytes.front() != std::byte{0};
-        else if constexpr (Cross<T>::brings_handles) {
-            ByteReader reader(bytes);
-            return Cross<T>::read(reader);
-        } else
-            return decode<T>(bytes);
+        else
+            return read_crossing<T>(bytes);
     }
 }
 
@@ -264,9 +260,8 @@ private:
     template <class T>
     [[nodiscard]] detail::Incoming incoming(const T& value) const {
         MessageBuffer buffer;
-        const arena::Cargo cargo;
         detail::encode_attribute(value, buffer.bytes());
-        return {store_.space(), buffer.bytes(), cargo};
+        return {store_.space(), buffer.message()};
     }
     template <class T>
     [[nodiscard]] T read(std::string_view name, std::size_t place) const {

@@ -52,24 +52,18 @@ template <Crossable T>
         return Incoming(to_word(value));
     } else {
         MessageBuffer buffer;
-        const arena::Cargo cargo;
-        ByteWriter writer(buffer.bytes());
-        Cross<T>::write(writer, value);
-        return Incoming(space, buffer.bytes(), cargo);
+        write_crossing(value, buffer.bytes());
+        return Incoming(space, buffer.message());
     }
 }
 /// With the container's lock held: until then its block keeps what handles in it lead to.
 /// \throws CorruptSharedMemory, and what T's serialize() throws
 template <Crossable T>
 [[nodiscard]] T from_store(const Container& container, std::uint64_t word) {
-    if constexpr (fits_a_word<T>) {
+    if constexpr (fits_a_word<T>)
         return from_word<T>(word);
-    } else if constexpr (Cross<T>::brings_handles) {
-        ByteReader reader(container.bytes_at(word));
-        return Cross<T>::read(reader);
-    } else {
-        return decode<T>(container.bytes_at(word));
-    }
+    else
+        return read_crossing<T>(container.bytes_at(word));
 }
 
 /// Whether equal values of K have equal bytes. (-0.0 is taken care of.)

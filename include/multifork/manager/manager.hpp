@@ -20,7 +20,7 @@ namespace multifork {
 struct ManagerOptions {
     /// Where the server listens; a file, an abstract name or a TCP port.
     Address address = Address::any();
-    /// What callers must know; nothing: a random key, which the children of this process inherit.
+    /// What callers must know; nothing: this_process::authkey(), which the whole tree has.
     std::optional<std::string> authkey = std::nullopt;
     /// On Unix sockets, take callers of other users too, if they know the key.
     bool any_user = false;
@@ -80,7 +80,7 @@ public:
     Served<T> register_type(std::string name, F factory) {
         detail::ServedType& type = add_type(std::move(name));
         detail::make_with<T>(type, std::move(factory),
-                             static_cast<const typename detail::Callable<F>::Arguments*>(nullptr));
+                             static_cast<const typename detail::SignatureOf<F>::Arguments*>(nullptr));
         return Served<T>(type);
     }
     /// Says that exceptions of this type, which can be made of a std::string, are thrown here as

@@ -133,25 +133,25 @@ using ServedTypes = std::map<std::string, ServedType, std::less<>>;
 
 /// What a callable takes and returns.
 template <class F>
-struct Callable : Callable<decltype(&F::operator())> {};
+struct SignatureOf : SignatureOf<decltype(&F::operator())> {};
 template <class R, class C, class... A>
-struct Callable<R (C::*)(A...)> {
+struct SignatureOf<R (C::*)(A...)> {
     using Result = R;
     using Arguments = std::tuple<A...>;
 };
 template <class R, class C, class... A>
-struct Callable<R (C::*)(A...) const> : Callable<R (C::*)(A...)> {};
+struct SignatureOf<R (C::*)(A...) const> : SignatureOf<R (C::*)(A...)> {};
 template <class R, class C, class... A>
-struct Callable<R (C::*)(A...) noexcept> : Callable<R (C::*)(A...)> {};
+struct SignatureOf<R (C::*)(A...) noexcept> : SignatureOf<R (C::*)(A...)> {};
 template <class R, class C, class... A>
-struct Callable<R (C::*)(A...) const noexcept> : Callable<R (C::*)(A...)> {};
+struct SignatureOf<R (C::*)(A...) const noexcept> : SignatureOf<R (C::*)(A...)> {};
 template <class R, class... A>
-struct Callable<R (*)(A...)> {
+struct SignatureOf<R (*)(A...)> {
     using Result = R;
     using Arguments = std::tuple<A...>;
 };
 template <class R, class... A>
-struct Callable<R (*)(A...) noexcept> : Callable<R (*)(A...)> {};
+struct SignatureOf<R (*)(A...) noexcept> : SignatureOf<R (*)(A...)> {};
 
 /// How one T is made, by a function that returns a T, or a pointer that shares one.
 template <class T, class F, class... A>
@@ -204,7 +204,7 @@ public:
     /// Exposes a function of the object and more: `[](Counter& c, int n) { ... }`.
     template <class F>
     Served& method(std::string name, F function) {
-        using Signature = detail::Callable<F>;
+        using Signature = detail::SignatureOf<F>;
         return split<typename Signature::Result>(
             std::move(name), std::move(function),
             static_cast<const typename Signature::Arguments*>(nullptr));
