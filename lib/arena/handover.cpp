@@ -72,10 +72,6 @@ void end_child(ProcessId child) noexcept {
     tree_heap().end_process(child);
 }
 
-std::atomic<std::uint32_t>& pid_word_of(ProcessId child) noexcept {
-    return tree_heap().records()[child.record].pid;
-}
-
 std::uint64_t give_parcel(std::span<const std::byte> bytes, const Cargo& cargo, ProcessId child) {
     Space& space = tree_space();
     const std::uint64_t offset = space.allocate(bytes.size(), Kind::bytes);

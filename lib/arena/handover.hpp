@@ -5,7 +5,6 @@
 #include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -45,8 +44,6 @@ void take_handover() noexcept;
 [[nodiscard]] ProcessId begin_child(std::string_view name, bool inherits);
 /// It will not be born after all.
 void end_child(ProcessId child) noexcept;
-/// The kernel, or the parent, writes the child's pid there.
-[[nodiscard]] std::atomic<std::uint32_t>& pid_word_of(ProcessId child) noexcept;
 
 /// Puts a message into the arena, with a hold on each object whose handle is in it, for that child
 /// alone. \return its offset \throws OutOfSharedMemory

@@ -1,6 +1,8 @@
 #include "arena/heap.hpp"
 #include "arena/heap_lock.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <atomic>
 
 // Holds: what keeps an object for a message that brings a handle on it, and for a process that has
@@ -110,7 +112,7 @@ void Heap::free_holds_of(std::uint64_t message) noexcept {
 
 // The lock is held. Whether a hold belongs to a message that is not there any more.
 bool Heap::is_orphan(std::uint64_t hold) const noexcept {
-    if (block(hold).kind.load(relaxed) != Kind::hold)
+    if (block(hold).kind.load(relaxed) != Kind::hold || MULTIFORK_MUTANT(keep_orphans))
         return false;
     const std::uint64_t owner = block(hold).owner.load(relaxed);
     const std::uint64_t message = (owner >> 32) * block_unit;

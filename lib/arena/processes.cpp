@@ -68,6 +68,12 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool 
     return {index, serial};
 }
 
+void Heap::say_pid(ProcessId process, std::uint32_t pid) noexcept {
+    Locked hold(*this); // a sweep by another thread may end the record of a child that has ended
+    if (is_current(process))
+        records()[process.record].pid.store(pid, relaxed);
+}
+
 void Heap::end_process(ProcessId process) noexcept {
     Locked hold(*this);
     if (!is_current(process))

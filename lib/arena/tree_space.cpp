@@ -215,9 +215,7 @@ ProcessId take_born() noexcept {
 }
 
 void born_as(ProcessId process, std::uint32_t pid) noexcept {
-    Heap& heap = tree_space().impl().heap;
-    if (heap.is_current(process))
-        heap.records()[process.record].pid = pid;
+    tree_space().impl().heap.say_pid(process, pid);
 }
 
 } // namespace multifork::arena

@@ -1,5 +1,6 @@
 #include "process/fork_server.hpp"
 
+#include "memory/mapping.hpp"
 #include "platform/immortal.hpp"
 #include "platform/launch.hpp"
 #include "platform/system.hpp"
@@ -15,11 +16,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -30,9 +33,14 @@
 namespace multifork::detail {
 namespace {
 
+/// The server's newest child, for this process to read should the server die. A page of its own:
+/// by then the child may have ended too, and its record in the arena be another's.
+using PidWord = std::atomic<std::uint32_t>;
+
 struct Server {
     std::mutex mutex;
     int pid = 0; // 0: there is none
+    std::optional<memory::Mapping> page;
     arena::ProcessId record;
     platform::Descriptor socket;
     platform::Descriptor pidfd;
@@ -40,13 +48,20 @@ struct Server {
 
 constinit platform::Immortal<Server> the_server;
 
+constexpr std::size_t page_bytes = 4096;
+
+PidWord& pid_word_in(const memory::Mapping& page) noexcept {
+    return *reinterpret_cast<PidWord*>(page.data());
+}
+
 // ---- in the server
 // ---------------------------------------------------------------------------------------------
 
-[[noreturn]] void become_child(const arena::Handover& told, const struct sigaction& interrupt) {
+[[noreturn]] void become_child(const arena::Handover& told, const sigset_t& signals) {
     arena::after_clone_in_child(told.self);
     ::close(socket_place);
-    ::sigaction(SIGINT, &interrupt, nullptr);
+    let_go_of_forkers_parent();
+    ::pthread_sigmask(SIG_SETMASK, &signals, nullptr);
     ::on_exit(end_of_child, nullptr);
     std::exit(follow_order(told));
 }
@@ -61,11 +76,15 @@ void load(const std::vector<std::string>& libraries) {
 
 /// The server's target.
 void serve(const std::vector<std::string>& libraries) {
-    // Ctrl-C is meant for the program, whose children have their own way with it.
-    struct sigaction interrupt {};
-    struct sigaction ignore {};
-    ignore.sa_handler = SIG_IGN;
-    ::sigaction(SIGINT, &ignore, &interrupt);
+    // Ctrl-C is meant for the program, whose children have their own way with it. Not ignored: one
+    // that comes to a child before it has its own way must not be lost.
+    sigset_t interrupt;
+    sigset_t before;
+    ::sigemptyset(&interrupt);
+    ::sigaddset(&interrupt, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    const memory::Mapping page(pid_word_place, page_bytes);
+    ::close(pid_word_place);
     load(libraries);
     for (;;) {
         arena::Handover told;
@@ -76,10 +95,10 @@ void serve(const std::vector<std::string>& libraries) {
             return; // closed
         flush_output();
         arena::before_clone();
-        const int pid = platform::clone_for_parent(arena::pid_word_of(told.self));
+        const int pid = platform::clone_for_parent(pid_word_in(page));
         const int error = pid < 0 ? errno : 0;
         if (pid == 0)
-            become_child(told, interrupt);
+            become_child(told, before);
         arena::after_clone_in_parent();
         // MSG_NOSIGNAL: who asked may have ended meanwhile
         static_cast<void>(::send(socket_place, &error, sizeof error, MSG_NOSIGNAL));
@@ -105,12 +124,22 @@ void reap(Server& server, bool wait) noexcept {
     server.pidfd.reset();
 }
 
+/// \return a file of one page
+platform::Descriptor make_page() {
+    platform::Descriptor file(::memfd_create("multifork-fork-server", MFD_CLOEXEC));
+    if (!file || ::ftruncate(file.get(), page_bytes) != 0)
+        platform::throw_errno("making the page that the fork server writes to");
+    return file;
+}
+
 void start_server(Server& server) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
         platform::throw_errno("making the socket of the fork server");
     platform::Descriptor ours(ends[0]);
     const platform::Descriptor theirs(ends[1]);
+    const platform::Descriptor file = make_page();
+    server.page.emplace(file.get(), page_bytes);
 
     Order order;
     order.name = "ForkServer";
@@ -119,7 +148,8 @@ void start_server(Server& server) {
     order.method = StartMethod::forkserver;
     const Call<void (*)(const std::vector<std::string>&), std::vector<std::string>> target(
         std::in_place, serve, forkserver_preload());
-    const Spawned spawned = spawn(std::move(order), {}, target, theirs.get());
+    const std::array more{theirs.get(), file.get()}; // socket_place, pid_word_place
+    const Spawned spawned = spawn(std::move(order), {}, target, more);
     server.pid = spawned.pid;
     server.record = spawned.record;
     server.pidfd = platform::open_pidfd(spawned.pid);
@@ -163,6 +193,8 @@ int fork_by_server(const arena::Handover& told) {
         reap(server, false);
         if (server.pid == 0)
             start_server(server);
+        PidWord& pid = pid_word_in(*server.page);
+        pid.store(0);
         int error = 0;
         const Answer answer = ask(server, told, error);
         if (answer == Answer::refused)
@@ -171,9 +203,9 @@ int fork_by_server(const arena::Handover& told) {
                 fmt::format("the fork server could not fork: {}; too many processes, or no memory",
                             std::generic_category().message(error)));
         if (answer == Answer::died)
-            end(server); // from here on its last word is in the record
-        if (const std::uint32_t pid = arena::pid_word_of(told.self).load(); pid != 0)
-            return static_cast<int>(pid);
+            end(server); // from here on its last word is in the page
+        if (pid.load() != 0)
+            return static_cast<int>(pid.load());
     }
     throw ProcessError(std::errc::resource_unavailable_try_again,
                        "the fork server has died five times in a row before it made a child; look "
@@ -205,6 +237,7 @@ void unlock_fork_server_after_fork() noexcept {
 void forget_fork_server_in_child() noexcept {
     the_server->pid = 0;
     the_server->record = {};
+    the_server->page.reset();
     the_server->socket.reset();
     the_server->pidfd.reset();
     the_server->mutex.unlock();

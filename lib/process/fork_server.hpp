@@ -7,17 +7,17 @@
 //
 // Its children are not its own: it clones them with CLONE_PARENT, so that they are children of the
 // process that asked. So that process waits for them as for any child, and no exit code is lost
-// when the server dies. The kernel writes the child's pid into the child's record in the arena
+// when the server dies. The kernel writes the child's pid into a page that both share
 // (CLONE_PARENT_SETTID) before the child runs and before the server goes on: should the server die
-// before it answers, the record says whether there is a child.
+// before it answers, the page says whether there is a child.
 //
 //   this process                         server
 //   ------------                         ------
-//   begin the child's record, write the order
+//   begin the child's record, write the order, clear the page's word
 //   send {record, order}          --->   recv
 //                                        clone(CLONE_PARENT)  --->  the child follows the order
 //   recv, or see the server end   <---   send errno
-//   the record's pid word: is there a child? If not, and the server has died: another server
+//   the page's word: is there a child? If not, and the server has died: another server
 //
 // It ends with this process (process/lifeline.hpp), and when this process closes the socket. A
 // forked child of this process has no server, and starts one of its own.

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 namespace multifork::detail {
 namespace {
@@ -20,6 +21,7 @@ struct Lifeline {
     int read_end = -1;         // of this process's own pipe
     int write_end = -1;        // held by this process alone: its children close theirs
     int parents_read_end = -1; // in a child: what it was forked with
+    int hold = -1;             // in a daemon: the same, opened anew
 };
 
 constinit platform::Immortal<Lifeline> the_lifeline;
@@ -44,6 +46,7 @@ void cut_lifeline_in_child() noexcept {
         ::close(line.parents_read_end);
     line.parents_read_end = line.read_end;
     line.read_end = line.write_end = -1;
+    let_go_of_forkers_parent();
     line.mutex.unlock();
 }
 
@@ -76,12 +79,18 @@ void hold_on_to_parent() noexcept {
         ::open(path.data(), O_RDONLY | O_NONBLOCK); // kept, over exec too, as long as the process
     if (own < 0)
         return;
+    lifeline().hold = own;
     ::fcntl(own, F_SETOWN, ::getpid());
     ::fcntl(own, F_SETSIG, SIGKILL);
     ::fcntl(own, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
     pollfd line{own, POLLIN, 0};
     if (::poll(&line, 1, 0) > 0 && (line.revents & POLLHUP) != 0)
         ::kill(::getpid(), SIGKILL);
+}
+
+void let_go_of_forkers_parent() noexcept {
+    if (const int hold = std::exchange(lifeline().hold, -1); hold >= 0)
+        ::close(hold);
 }
 
 } // namespace multifork::detail

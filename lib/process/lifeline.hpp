@@ -21,6 +21,9 @@ void take_lifeline(int descriptor) noexcept;
 /// In a daemon child, right after the fork: ties this process to its parent, or ends it when the
 /// parent is gone already.
 void hold_on_to_parent() noexcept;
+/// In a process that another one than its parent forked, and which therefore has a copy of what
+/// ties that one to its parent: closes it.
+void let_go_of_forkers_parent() noexcept;
 
 /// Around every fork, also one that is not ours: a child that kept the write end would keep its
 /// parent's daemons alive.

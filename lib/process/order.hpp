@@ -19,7 +19,8 @@ namespace multifork::detail {
 
 /// Where a spawned child finds what it was given besides the arena (arena/handover.hpp).
 inline constexpr int lifeline_place = arena::handed_over_descriptor + 1;
-inline constexpr int socket_place = arena::handed_over_descriptor + 2;
+inline constexpr int socket_place = arena::handed_over_descriptor + 2;   ///< a fork server
+inline constexpr int pid_word_place = arena::handed_over_descriptor + 3; ///< a fork server
 
 struct Order {
     std::string name;

@@ -184,6 +184,7 @@ void Process::start_elsewhere(StartMethod method) {
         child.kept.clear();
         throw;
     }
+    arena::born_as(record, static_cast<std::uint32_t>(child.pid));
     child.record = record;
 }
 

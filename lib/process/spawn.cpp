@@ -1,5 +1,6 @@
 #include "process/spawn.hpp"
 
+#include "arena/space_impl.hpp"
 #include "platform/launch.hpp"
 #include "process/lifeline.hpp"
 #include "process/program_start.hpp"
@@ -9,12 +10,13 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <utility>
+#include <vector>
 
 namespace multifork::detail {
 
-Spawned spawn(Order order, const arena::Object& board, const Callable& target, int socket) {
+Spawned spawn(Order order, const arena::Object& board, const Callable& target,
+              std::span<const int> more) {
     if (!takes_over_before_main())
         throw ProcessError(std::errc::not_supported,
                            "this program cannot spawn itself: its start passed the library by, as "
@@ -28,18 +30,18 @@ Spawned spawn(Order order, const arena::Object& board, const Callable& target, i
     try {
         const arena::Handover told =
             write_order(std::move(order), board, target, spawned.record, spawned.kept);
-        // See handed_over_descriptor, lifeline_place, socket_place.
-        const std::array descriptors{arena::arena_descriptor(), lifeline_descriptor(), socket};
+        // See handed_over_descriptor, lifeline_place.
+        std::vector<int> descriptors{arena::arena_descriptor(), lifeline_descriptor()};
+        descriptors.insert(descriptors.end(), more.begin(), more.end());
         const auto launched = platform::launch(program, {program_name(), "--multifork-child", name},
-                                               arena::handover_variable(told),
-                                               std::span(descriptors).first(socket >= 0 ? 3 : 2));
+                                               arena::handover_variable(told), descriptors);
         if (launched.error != 0)
             throw ProcessError(static_cast<std::errc>(launched.error),
                                fmt::format("'{}' cannot be run for {}: {}", program, name,
                                            std::generic_category().message(launched.error)));
         spawned.pid = launched.pid;
         // The child writes the same; but it may be killed before it does.
-        arena::pid_word_of(spawned.record) = static_cast<std::uint32_t>(launched.pid);
+        arena::born_as(spawned.record, static_cast<std::uint32_t>(launched.pid));
     } catch (...) {
         arena::end_child(spawned.record);
         throw;

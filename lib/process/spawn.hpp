@@ -2,6 +2,7 @@
 
 #include "process/order.hpp"
 
+#include <span>
 #include <vector>
 
 // Spawning: the program runs anew, with nothing of this process but the arena, and before its
@@ -15,9 +16,9 @@ struct Spawned {
     std::vector<arena::Object> kept; ///< for as long as the child may not have opened them
 };
 
-/// \param socket  one end of the fork server's; -1: none
+/// \param more  descriptors that the child is to have behind those of every child (order.hpp)
 /// \throws NotShareable, ProcessError, OutOfSharedMemory; then there is no child
 [[nodiscard]] Spawned spawn(Order order, const arena::Object& board, const Callable& target,
-                            int socket = -1);
+                            std::span<const int> more = {});
 
 } // namespace multifork::detail

@@ -87,15 +87,15 @@ extern "C" [[gnu::visibility("default")]] void multifork_test_lock_of_a_library(
 BOOST_AUTO_TEST_SUITE(start)
 
 // Our server does not mind Ctrl-C: it is meant for the program.
-BOOST_AUTO_TEST_CASE(T_003_a_fork_server_that_is_interrupted) {
+BOOST_AUTO_TEST_CASE(T_003_a_server_that_is_interrupted_forkserver) {
     BOOST_TEST(server_gets(SIGINT));
 }
 
-BOOST_AUTO_TEST_CASE(T_003_a_fork_server_that_is_terminated) {
+BOOST_AUTO_TEST_CASE(T_003_a_server_that_is_terminated_forkserver) {
     BOOST_TEST(!server_gets(SIGTERM));
 }
 
-BOOST_AUTO_TEST_CASE(T_003_a_fork_server_that_is_killed) {
+BOOST_AUTO_TEST_CASE(T_003_a_server_that_is_killed_forkserver) {
     BOOST_TEST(!server_gets(SIGKILL));
 }
 
@@ -107,7 +107,7 @@ MULTIFORK_EACH_START_METHOD(T_009_a_static_lock_that_is_made_before_main) {
     BOOST_TEST(result.err == "");
 }
 
-BOOST_AUTO_TEST_CASE(T_009_a_preloaded_library_that_makes_a_lock) {
+BOOST_AUTO_TEST_CASE(T_009_a_preloaded_library_that_makes_a_lock_forkserver) {
     const auto result = support::run_program(
         "preload", {{"PRELOAD", MULTIFORK_TEST_PRELOADED}, {"METHOD", "forkserver"}});
     BOOST_TEST(result.code == 0);
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(T_009_a_preloaded_library_that_makes_a_lock) {
 }
 
 // The children try it once more if they need it.
-BOOST_AUTO_TEST_CASE(T_009_a_library_that_is_not_there) {
+BOOST_AUTO_TEST_CASE(T_009_a_library_that_is_not_there_forkserver) {
     const auto result = support::run_program(
         "preload", {{"PRELOAD", "/nowhere/at-all.so"}, {"METHOD", "forkserver"}});
     BOOST_TEST(result.code == 0);

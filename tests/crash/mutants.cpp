@@ -1,4 +1,5 @@
 #include "crash/array.hpp"
+#include "crash/crossing.hpp"
 #include "crash/leases.hpp"
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
@@ -69,6 +70,7 @@ MULTIFORK_MUTANT_TEST(lease_first, lease_scenarios::put_alone<Plain>())
 MULTIFORK_MUTANT_TEST(no_lease_rebuild, lease_scenarios::task_done_alone<Long>())
 MULTIFORK_MUTANT_TEST(no_redelivery, lease_scenarios::get_with_a_worker_that_comes<Plain>())
 MULTIFORK_MUTANT_TEST(count_tries_late, lease_scenarios::redelivery<Plain>())
+MULTIFORK_MUTANT_TEST(keep_orphans, crossing_scenarios::take_a_parcel())
 MULTIFORK_MUTANT_TEST(free_before_done, lease_scenarios::task_done_alone<Long>())
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -42,6 +42,7 @@ enum class Mutant {
     blind_end,        ///< who waits at a pipe does not sleep on the beacons of its peers
     keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
     unseen_change,    ///< nor on the number of ends given up
+    keep_orphans,     ///< a sweep leaves the holds of messages that are not there any more
     count_first,      ///< a list counts an element before it is there
     give_late,        ///< an element's block is the container's only after the commit
     free_old_first,   ///< what a container replaces is freed before the commit
