@@ -1,7 +1,6 @@
 #include <multifork/multifork.hpp>
 
 #include "conformance/start_methods.hpp"
-#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -24,14 +23,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using support::demand;
-
-/// Runs `body` with the handles in a child and expects that it ends with 0.
-template <class Body, class... Handles>
-void in_child(const mp::Context& context, Body body, Handles... handles) {
-    mp::Process child = context.process(body, handles...);
-    child.start();
-    support::expect_exit(child);
-}
 
 void with_event(mp::Event event) {
     demand(event.is_set());
@@ -122,18 +113,18 @@ BOOST_AUTO_TEST_SUITE(manager)
 MULTIFORK_EACH_START_METHOD(M_016_an_event_in_a_child) {
     mp::Event event;
     event.set();
-    in_child(context, with_event, event);
+    support::run_in_child(context, with_event, event);
     BOOST_TEST(!event.is_set());
 }
 
 MULTIFORK_EACH_START_METHOD(M_018_locks_in_a_child) {
-    in_child(context, with_lock<mp::Lock>, mp::Lock{});
-    in_child(context, with_rlock, mp::RLock{});
+    support::run_in_child(context, with_lock<mp::Lock>, mp::Lock{});
+    support::run_in_child(context, with_rlock, mp::RLock{});
 }
 
 MULTIFORK_EACH_START_METHOD(M_019_a_semaphore_that_the_parent_releases) {
     mp::Semaphore permits{1};
-    in_child(context, with_permits<mp::Semaphore>, permits);
+    support::run_in_child(context, with_permits<mp::Semaphore>, permits);
     BOOST_TEST(!permits.try_acquire(), "a permit stays taken when its holder ends normally");
     permits.release();
     BOOST_TEST(permits.try_acquire());
@@ -141,7 +132,7 @@ MULTIFORK_EACH_START_METHOD(M_019_a_semaphore_that_the_parent_releases) {
 
 MULTIFORK_EACH_START_METHOD(M_020_a_bounded_semaphore_that_the_parent_releases_once) {
     mp::BoundedSemaphore permits{1};
-    in_child(context, with_permits<mp::BoundedSemaphore>, permits);
+    support::run_in_child(context, with_permits<mp::BoundedSemaphore>, permits);
     permits.release();
     BOOST_CHECK_THROW(permits.release(), mp::Error);
     BOOST_TEST(permits.value() == 1);
@@ -150,12 +141,12 @@ MULTIFORK_EACH_START_METHOD(M_020_a_bounded_semaphore_that_the_parent_releases_o
 // A Condition has no lock of its own: it is used with one that is there, as std::condition_variable
 // is.
 MULTIFORK_EACH_START_METHOD(M_021_a_condition_in_a_child) {
-    in_child(context, with_condition, mp::Condition{}, mp::Lock{});
+    support::run_in_child(context, with_condition, mp::Condition{}, mp::Lock{});
 }
 
 MULTIFORK_EACH_START_METHOD(M_022_a_barrier_in_a_child) {
     mp::Barrier barrier{5};
-    in_child(context, with_barrier, barrier);
+    support::run_in_child(context, with_barrier, barrier);
     BOOST_TEST(barrier.parties() == 5u);
 }
 
@@ -163,7 +154,7 @@ MULTIFORK_EACH_START_METHOD(M_025_a_joinable_queue_in_a_child) {
     mp::JoinableQueue<int> queue{2};
     queue.put(5);
     queue.put(6);
-    in_child(context, with_tasks, queue);
+    support::run_in_child(context, with_tasks, queue);
     BOOST_TEST(queue.empty());
     BOOST_TEST(!queue.full());
     queue.join();
@@ -171,33 +162,33 @@ MULTIFORK_EACH_START_METHOD(M_025_a_joinable_queue_in_a_child) {
 
 MULTIFORK_EACH_START_METHOD(M_026_a_list_in_a_child) {
     mp::List<int> list{5};
-    in_child(context, with_list, list);
+    support::run_in_child(context, with_list, list);
     BOOST_TEST(list.size() == 0u);
 }
 
 MULTIFORK_EACH_START_METHOD(M_027_a_dict_in_a_child) {
     mp::Dict<std::string, int> dict;
     dict["foo"] = 5;
-    in_child(context, with_dict, dict);
+    support::run_in_child(context, with_dict, dict);
     BOOST_TEST(dict.size() == 0u);
 }
 
 MULTIFORK_EACH_START_METHOD(M_028_a_value_in_a_child) {
     mp::Value<int> value{1};
-    in_child(context, with_value, value);
+    support::run_in_child(context, with_value, value);
     BOOST_TEST(value.value() == 2);
     BOOST_TEST(value.load() == 2);
 }
 
 MULTIFORK_EACH_START_METHOD(M_029_an_array_in_a_child) {
-    in_child(context, with_array, mp::Array<int>::of({0, 1}));
+    support::run_in_child(context, with_array, mp::Array<int>::of({0, 1}));
 }
 
 MULTIFORK_EACH_START_METHOD(M_030_a_namespace_in_a_child) {
     mp::Namespace shared;
     shared.set("x", 0);
     shared.set("y", 1);
-    in_child(context, with_namespace, shared);
+    support::run_in_child(context, with_namespace, shared);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
