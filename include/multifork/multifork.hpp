@@ -20,6 +20,8 @@
 #include <multifork/channel/value.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/error.hpp>
+#include <multifork/pool/pool.hpp>
+#include <multifork/pool/wait.hpp>
 #include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>
 #include <multifork/process/process.hpp>
