@@ -130,12 +130,16 @@ void PoolCore::Impl::check_open_locked() const {
     }
 }
 
-void PoolCore::check_open() const {
-    if (impl_->owner_pid != ::getpid())
+void PoolCore::Impl::check_process() const {
+    if (owner_pid != ::getpid())
         throw ProcessError(std::errc::operation_not_permitted,
                            fmt::format("a pool is used in another process than the one that made "
                                        "it (pid {}); make one in this process",
-                                       impl_->owner_pid));
+                                       owner_pid));
+}
+
+void PoolCore::check_open() const {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     impl_->check_open_locked();
 }
@@ -216,6 +220,7 @@ void PoolCore::submit(const std::vector<std::shared_ptr<PoolTask>>& tasks) {
 }
 
 bool PoolCore::withdraw(PoolTask& task) {
+    impl_->check_process();
     std::shared_ptr<PoolTask> keep; // until the mutex is free again
     const std::scoped_lock hold(impl_->mutex);
     switch (task.place) {
@@ -237,6 +242,7 @@ bool PoolCore::withdraw(PoolTask& task) {
 }
 
 bool PoolCore::has_begun(const PoolTask& task) const {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     return task.place == PoolTask::Place::slot &&
            core::TaskState::of(impl_->view.slot(task.slot).state.load()).tag !=
@@ -244,6 +250,7 @@ bool PoolCore::has_begun(const PoolTask& task) const {
 }
 
 void PoolCore::close() {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     if (impl_->life == Impl::Life::open)
         impl_->life = Impl::Life::closed;
@@ -251,6 +258,7 @@ void PoolCore::close() {
 }
 
 void PoolCore::terminate() {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     if (impl_->life == Impl::Life::open || impl_->life == Impl::Life::closed)
         impl_->life = Impl::Life::terminated;
@@ -258,6 +266,7 @@ void PoolCore::terminate() {
 }
 
 void PoolCore::join() {
+    impl_->check_process();
     std::unique_lock lock(impl_->mutex);
     if (impl_->life == Impl::Life::open)
         throw InvalidState("join() of a pool that is open: it would wait for ever; close() or "
@@ -311,6 +320,7 @@ const PoolOptions& PoolCore::options() const noexcept {
 }
 
 std::vector<ProcessHandle> PoolCore::processes() const {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     std::vector<ProcessHandle> all;
     for (const Impl::Worker& worker : impl_->workers)
@@ -320,6 +330,7 @@ std::vector<ProcessHandle> PoolCore::processes() const {
 }
 
 std::string PoolCore::to_string() const {
+    impl_->check_process();
     const std::scoped_lock hold(impl_->mutex);
     const char* state = "open";
     switch (impl_->life) {

@@ -77,6 +77,9 @@ struct PoolCore::Impl {
     std::thread collector;
     bool collector_joined = false;
 
+    /// A child's copy may have been forked while another thread held the mutex.
+    void check_process() const;
+
     // ---- under the mutex
     void check_open_locked() const;
     void start_worker(std::uint32_t seat);

@@ -201,6 +201,8 @@ BOOST_AUTO_TEST_CASE(a_child_with_a_copy_of_the_pool_is_told) {
     support::run_in_child([&] {
         support::demand(
             support::throws<mp::ProcessError>([&] { static_cast<void>(pool.submit(own_pid)); }));
+        support::demand(support::throws<mp::ProcessError>([&] { pool.close(); }));
+        support::demand(support::throws<mp::ProcessError>([&] { pool.terminate(); }));
     });
     BOOST_TEST(pool.apply(own_pid) > 0);
 }
