@@ -169,8 +169,10 @@ concept Codable = Shareable<T> ||
 
 /// Appends the bytes of `value`. \throws what its copy or its serialize() throws
 template <Codable T>
-void encode(const T& value, std::vector<std::byte>& bytes) {
-    if constexpr (Shareable<T>) {
+void encode([[maybe_unused]] const T& value, std::vector<std::byte>& bytes) {
+    if constexpr (std::is_empty_v<T> && Shareable<T>) {
+        bytes.push_back(std::byte{0}); // its one byte has no value
+    } else if constexpr (Shareable<T>) {
         const auto* const first = reinterpret_cast<const std::byte*>(&value);
         bytes.insert(bytes.end(), first, first + sizeof value);
     } else {

@@ -78,8 +78,10 @@ template <class T>
 struct Cross {
     static constexpr bool known = codable_throughout<T>;
     static constexpr bool brings_handles = false;
-    static void write(ByteWriter& writer, const T& value) {
-        if constexpr (Shareable<T>)
+    static void write(ByteWriter& writer, [[maybe_unused]] const T& value) {
+        if constexpr (std::is_empty_v<T> && Shareable<T>)
+            writer(std::uint8_t{0}); // its one byte has no value
+        else if constexpr (Shareable<T>)
             writer.saveBinary(&value, sizeof value);
         else
             writer(value);
