@@ -79,8 +79,9 @@ public:
     template <class T, class F>
     Served<T> register_type(std::string name, F factory) {
         detail::ServedType& type = add_type(std::move(name));
-        detail::make_with<T>(type, std::move(factory),
-                             static_cast<const typename detail::SignatureOf<F>::Arguments*>(nullptr));
+        detail::make_with<T>(
+            type, std::move(factory),
+            static_cast<const typename detail::SignatureOf<F>::Arguments*>(nullptr));
         return Served<T>(type);
     }
     /// Says that exceptions of this type, which can be made of a std::string, are thrown here as
