@@ -107,6 +107,9 @@ bool Child::wait(platform::Deadline deadline) {
         while (::waitid(P_PIDFD, static_cast<id_t>(end_signal), &info, WEXITED | WNOWAIT) != 0 &&
                errno == EINTR) {
         }
+        const std::scoped_lock hold(mutex);
+        if (reap_locked())
+            return true;
     }
     if (end_signal >= 0) {
         // The descriptor stays open: close() refuses while the child runs.

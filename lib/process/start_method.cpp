@@ -3,6 +3,7 @@
 #include "platform/immortal.hpp"
 #include "platform/system.hpp"
 #include "process/fork_server.hpp"
+#include "process/own_threads.hpp"
 
 #include <multifork/error.hpp>
 #include <multifork/process/context.hpp>
@@ -13,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -34,13 +36,14 @@ constinit std::atomic<bool> warned{false};
 
 constexpr std::array methods{StartMethod::fork, StartMethod::spawn, StartMethod::forkserver};
 
-/// The names of this process's threads but the calling one.
+/// The names of this process's threads but the calling one and the library's.
 std::vector<std::string> other_threads() {
     std::vector<std::string> names;
     std::error_code error;
     const std::string own = std::to_string(::gettid());
     for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
-        if (task.path().filename() == own)
+        if (task.path().filename() == own ||
+            detail::is_own_thread(std::atoi(task.path().filename().c_str())))
             continue;
         std::string name;
         std::getline(std::ifstream(task.path() / "comm"), name);
@@ -172,7 +175,8 @@ std::vector<std::string> forkserver_preload() {
 void heed_fork_policy() {
     const fork_with_threads wanted = policy.load();
     if (wanted == fork_with_threads::allow ||
-        (wanted == fork_with_threads::warn && warned.load()) || platform::has_one_thread())
+        (wanted == fork_with_threads::warn && (warned.load() || is_own_thread(::gettid()))) ||
+        platform::has_one_thread())
         return;
     const std::vector<std::string> names = other_threads();
     if (names.empty())

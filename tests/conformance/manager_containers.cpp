@@ -1,7 +1,6 @@
 #include <multifork/multifork.hpp>
 
 #include "conformance/start_methods.hpp"
-#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -57,7 +56,7 @@ MULTIFORK_EACH_START_METHOD(M_001_what_a_shared_list_can_do) {
     BOOST_TEST(std::get<std::string>(outer.at(0).at(-1)) == "hello");
     BOOST_TEST(outer.at(0).size() == 11u);
     support::run_in_child(
-        context, [](mp::List<Mixed> shared) { shared.at(1).append(7); }, outer);
+        context, [](mp::List<Mixed> lists) { lists.at(1).append(7); }, outer);
     BOOST_TEST(std::get<int>(empty.at(0)) == 7);
 }
 
@@ -79,15 +78,21 @@ BOOST_AUTO_TEST_CASE(M_002_an_iterator_over_a_shared_list) {
 }
 
 // copy() is a std::map, sorted by key; items() keep the order in which they came.
-BOOST_AUTO_TEST_CASE(M_004_copies_of_a_shared_dict) {
+MULTIFORK_EACH_START_METHOD(M_004_copies_of_a_shared_dict) {
     mp::Dict<int, std::string> dict;
     std::map<int, std::string> same;
     std::vector<std::string> letters;
     for (const int code : range(65, 70)) {
         letters.emplace_back(1, static_cast<char>(code));
-        dict[code] = letters.back();
         same[code] = letters.back();
     }
+    support::run_in_child(
+        context,
+        [](mp::Dict<int, std::string> filled) {
+            for (int code = 65; code < 70; ++code)
+                filled[code] = std::string(1, static_cast<char>(code));
+        },
+        dict);
     BOOST_TEST((dict.copy() == same));
     BOOST_TEST((dict.keys() == range(65, 70)));
     BOOST_TEST((dict.values() == letters));
@@ -104,15 +109,20 @@ MULTIFORK_EACH_START_METHOD(M_007_queues_inside_of_containers) {
     mp::Dict<int, mp::Queue<int>> dict;
     dict.set(0, mp::Queue<int>{4});
     support::run_in_child(
-        context, [](mp::Dict<int, mp::Queue<int>> shared) { shared.at(0).put(456); }, dict);
+        context, [](mp::Dict<int, mp::Queue<int>> queues) { queues.at(0).put(456); }, dict);
     BOOST_TEST(dict.at(0).get() == 456);
 }
 
-BOOST_AUTO_TEST_CASE(M_008_a_shared_namespace) {
+MULTIFORK_EACH_START_METHOD(M_008_a_shared_namespace) {
     mp::Namespace shared;
-    shared.set("name", "Bob");
-    shared.set("job", "Builder");
-    shared.set("_hidden", "hidden");
+    support::run_in_child(
+        context,
+        [](mp::Namespace attributes) {
+            attributes.set("name", "Bob");
+            attributes.set("job", "Builder");
+            attributes.set("_hidden", "hidden");
+        },
+        shared);
     BOOST_TEST(shared.get<std::string>("name") == "Bob");
     BOOST_TEST(shared.get<std::string>("job") == "Builder");
     BOOST_TEST(shared.erase("job"));

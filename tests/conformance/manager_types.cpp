@@ -1,7 +1,6 @@
 #include <multifork/multifork.hpp>
 
 #include "conformance/start_methods.hpp"
-#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>

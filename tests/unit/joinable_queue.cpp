@@ -504,7 +504,7 @@ BOOST_AUTO_TEST_CASE(damaged_lists_are_reported) {
     auto object = mp::arena::Object::make(layout.shape.bytes(), layout.kind(), [](std::byte*) {});
     const mp::TaskQueue tasks(object, layout);
     const int item = 5;
-    const auto bytes = std::as_bytes(std::span<const int, 1>(&item, 1));
+    const std::span<const std::byte> bytes = std::as_bytes(std::span<const int, 1>(&item, 1));
     BOOST_TEST((tasks.put(bytes, mp::platform::Deadline::poll()) == mp::core::LeaseResult::done));
     auto& header = *reinterpret_cast<mp::core::LeaseHeader*>(object.data());
     auto* const order = reinterpret_cast<std::uint32_t*>(&header + 1);

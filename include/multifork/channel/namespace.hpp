@@ -222,9 +222,7 @@ public:
                 next = static_cast<T>(std::invoke(f, next));
             else
                 std::invoke(f, next);
-            MessageBuffer buffer;
-            detail::encode_attribute(next, buffer.bytes());
-            detail::Incoming made(store_.space(), buffer.bytes());
+            detail::Incoming made = incoming(next);
             store_.replace(place, made);
             return before;
         }

@@ -1,0 +1,271 @@
+#pragma once
+
+#include <multifork/format.hpp>
+#include <multifork/platform/clock.hpp>
+#include <multifork/platform/export.hpp>
+#include <multifork/pool/error.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace multifork {
+
+/// pending -> running -> finished, or pending -> cancelled.
+enum class FutureStatus : std::uint8_t { pending, running, cancelled, finished };
+
+template <class T>
+class Future;
+
+namespace detail {
+
+/// Where the result of a future comes from, as far as the future asks.
+class FutureSource {
+public:
+    virtual ~FutureSource() = default;
+    /// Takes the work back. \return false when it has begun, or is done
+    virtual bool withdraw() = 0;
+    virtual bool has_begun() = 0;
+};
+
+/// What all copies of a future share; in the memory of its process.
+class MULTIFORK_API FutureState : public std::enable_shared_from_this<FutureState> {
+public:
+    FutureState();
+    virtual ~FutureState();
+    FutureState(const FutureState&) = delete;
+    FutureState& operator=(const FutureState&) = delete;
+
+    [[nodiscard]] FutureStatus status() const;
+    /// \return false when the time ran out
+    [[nodiscard]] bool wait_before(platform::Deadline deadline) const;
+    bool cancel();
+    /// \return false when it was cancelled
+    bool set_running();
+    void set_error(std::exception_ptr error);
+    void add_callback(std::function<void()> callback);
+    void set_source(std::shared_ptr<FutureSource> source);
+    /// Waits. \throws Cancelled
+    [[nodiscard]] std::exception_ptr error() const;
+    [[nodiscard]] std::string describe(const std::string& value_type) const;
+
+protected:
+    /// Calls `store` if there is no result yet, then the callbacks, then wakes who waits.
+    /// \throws InvalidState
+    void finish(const std::function<void()>& store);
+
+private:
+    [[nodiscard]] bool is_settled() const;
+    void settle(std::unique_lock<std::mutex>& lock);
+
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    FutureStatus status_ = FutureStatus::pending;
+    bool announced_ = false;    ///< the callbacks have been called: who waits may go
+    std::thread::id announcer_; ///< who calls them; for it the future is ready
+    std::exception_ptr error_;
+    std::vector<std::function<void()>> callbacks_;
+    std::shared_ptr<FutureSource> source_;
+};
+
+template <class T>
+using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+class FutureValue final : public FutureState {
+public:
+    void set_value(Stored<T> value) {
+        finish([&] { value_.emplace(std::move(value)); });
+    }
+    [[nodiscard]] Stored<T>& value() { return *value_; }
+
+private:
+    std::optional<Stored<T>> value_;
+};
+
+[[noreturn]] MULTIFORK_API void throw_no_future();
+/// Says on stderr what a callback threw; nobody else is there to hear it.
+MULTIFORK_API void report_callback(std::exception_ptr error) noexcept;
+
+/// `R` for a callable of a T, or of nothing if T is void.
+template <class F, class T>
+struct ThenResult {
+    using type = std::invoke_result_t<F, T>;
+};
+template <class F>
+struct ThenResult<F, void> {
+    using type = std::invoke_result_t<F>;
+};
+
+} // namespace detail
+
+/// The result of a task, which may not be there yet.
+///
+/// Copies mean the same result, and get() may be called more than once (as std::shared_future): it
+/// gives a reference; of a temporary it gives the value itself.
+///
+/// \threads   distinct and shared objects are safe
+/// \processes belongs to the process that made it; a forked child's copy never becomes ready
+template <class T>
+class Future {
+public:
+    using multifork_describable = void;
+    using value_type = T;
+
+    /// A future of nothing: valid() is false, and all else throws InvalidState.
+    Future() noexcept = default;
+
+    [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
+
+    /// Waits for the result. \throws what the task threw; WorkerDied, BrokenPool, Cancelled
+    decltype(auto) get() const& {
+        settle();
+        if constexpr (!std::is_void_v<T>)
+            return static_cast<const T&>(state_->value());
+    }
+    T get() && {
+        settle();
+        if constexpr (!std::is_void_v<T>) {
+            if constexpr (std::copy_constructible<T>)
+                if (state_.use_count() > 1) // somebody else may ask as well
+                    return state_->value();
+            return std::move(state_->value());
+        }
+    }
+
+    void wait() const { static_cast<void>(state().wait_before(platform::Deadline::never())); }
+    /// Waits at most `time`; zero or less looks once. \return whether it is ready
+    template <class Rep, class Period>
+    [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& time) const {
+        return state().wait_before(platform::Deadline::after(time));
+    }
+    template <class Clock, class Duration>
+    [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& moment) const {
+        return state().wait_before(platform::Deadline::at(moment));
+    }
+    /// Whether get() would not wait: there is a result, an exception, or it was cancelled.
+    [[nodiscard]] bool ready() const { return state().wait_before(platform::Deadline::poll()); }
+    [[nodiscard]] bool running() const { return state().status() == FutureStatus::running; }
+    [[nodiscard]] bool cancelled() const { return state().status() == FutureStatus::cancelled; }
+
+    /// Takes the task back if no worker has begun it. \return whether it is cancelled now
+    bool cancel() { return state().cancel(); }
+
+    /// Waits. \return what get() would throw; null if there is a value \throws Cancelled
+    [[nodiscard]] std::exception_ptr exception() const { return state().error(); }
+
+    /// Calls `callback(future)` when it is ready, in the thread that makes it so, before get()
+    /// returns anywhere; at once if it is ready. What it throws is said on stderr.
+    template <std::invocable<Future<T>> Callback>
+    void add_done_callback(Callback callback) const {
+        // Weak: a callback that its own state kept would keep that for ever.
+        state().add_callback(
+            [weak = std::weak_ptr(state_), callback = std::move(callback)]() mutable {
+                if (auto state = weak.lock())
+                    std::invoke(callback, Future(std::move(state)));
+            });
+    }
+
+    /// A future of what `f(value)` gives, called as a callback; an exception goes past `f`.
+    template <class F>
+    auto then(F f) const -> Future<typename detail::ThenResult<F, T>::type>;
+
+    /// `<Future pending>`, `<Future running>`, `<Future cancelled>`, `<Future finished returned
+    /// int>`, `<Future finished raised std::out_of_range>`
+    [[nodiscard]] std::string to_string() const {
+        return state_ == nullptr ? "<Future of nothing>" : state_->describe(detail_type_name());
+    }
+
+    /// \internal
+    explicit Future(std::shared_ptr<detail::FutureValue<T>> state) noexcept
+        : state_(std::move(state)) {}
+    [[nodiscard]] const std::shared_ptr<detail::FutureValue<T>>& shared_state() const noexcept {
+        return state_;
+    }
+
+private:
+    [[nodiscard]] detail::FutureValue<T>& state() const {
+        if (state_ == nullptr)
+            detail::throw_no_future();
+        return *state_;
+    }
+    void settle() const {
+        if (const std::exception_ptr error = state().error())
+            std::rethrow_exception(error);
+    }
+    static std::string detail_type_name();
+
+    std::shared_ptr<detail::FutureValue<T>> state_;
+};
+
+/// The other side of a future, for work that is done by other means than a pool.
+template <class T>
+class Promise {
+public:
+    Promise() : state_(std::make_shared<detail::FutureValue<T>>()) {}
+
+    [[nodiscard]] Future<T> get_future() const { return Future<T>(state_); }
+    /// \throws InvalidState when there is a result already, or it was cancelled
+    template <class... U>
+    void set_value(U&&... value) {
+        state_->set_value(detail::Stored<T>(std::forward<U>(value)...));
+    }
+    void set_exception(std::exception_ptr error) { state_->set_error(std::move(error)); }
+    /// The work begins. \return false when it was cancelled: do not begin
+    [[nodiscard]] bool set_running() { return state_->set_running(); }
+
+private:
+    std::shared_ptr<detail::FutureValue<T>> state_;
+};
+
+namespace detail {
+[[nodiscard]] MULTIFORK_API std::string type_name(const std::type_info& type);
+} // namespace detail
+
+template <class T>
+std::string Future<T>::detail_type_name() {
+    return detail::type_name(typeid(T));
+}
+
+template <class T>
+template <class F>
+auto Future<T>::then(F f) const -> Future<typename detail::ThenResult<F, T>::type> {
+    using R = typename detail::ThenResult<F, T>::type;
+    Promise<R> promise;
+    state().add_callback([weak = std::weak_ptr(state_), promise, f = std::move(f)]() mutable {
+        const Future<T> done(weak.lock());
+        try {
+            const auto call = [&]() -> R {
+                if constexpr (std::is_void_v<T>) {
+                    done.get();
+                    return std::invoke(f);
+                } else {
+                    return std::invoke(f, done.get());
+                }
+            };
+            if constexpr (std::is_void_v<R>) {
+                call();
+                promise.set_value();
+            } else {
+                promise.set_value(call());
+            }
+        } catch (...) {
+            promise.set_exception(std::current_exception());
+        }
+    });
+    return promise.get_future();
+}
+
+} // namespace multifork

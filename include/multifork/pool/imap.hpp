@@ -1,0 +1,158 @@
+#pragma once
+
+#include <multifork/pool/map.hpp>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <ranges>
+#include <utility>
+#include <vector>
+
+namespace multifork {
+
+/// The results of Pool::imap() and imap_unordered(), one after another: a range to go through once.
+///
+/// The input is taken from as results are wanted, in the thread that wants them, and never further
+/// than MapOptions::look_ahead chunks ahead. What the input throws is thrown here, when everything
+/// that it gave before has been handed out; what a task throws, when its turn comes, and the next
+/// step goes on behind its chunk.
+///
+/// \threads one thread at a time
+template <class R, class Input, class Submit>
+class Imap {
+public:
+    /// \internal
+    Imap(Input input, Submit submit, std::size_t chunk_size, std::size_t look_ahead, bool ordered)
+        : self_(std::make_unique<Self>(
+              Self{std::move(input), std::move(submit), chunk_size, look_ahead, ordered})) {}
+
+    class iterator {
+    public:
+        using value_type = R;
+        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag;
+
+        iterator() = default;
+        explicit iterator(Imap& results) : results_(&results) { ++*this; }
+        R& operator*() const noexcept { return *value_; }
+        R* operator->() const noexcept { return &*value_; }
+        iterator& operator++() {
+            value_ = results_->next();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const noexcept { return !value_.has_value(); }
+
+    private:
+        Imap* results_ = nullptr;
+        mutable std::optional<R> value_;
+    };
+    [[nodiscard]] iterator begin() { return iterator(*this); }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
+
+    /// The next result, when it is there; nothing at the end. \throws what its task threw, or the
+    /// input
+    [[nodiscard]] std::optional<R> next() { return self_->next(); }
+
+private:
+    using Chunk = Future<std::vector<R>>;
+    using T = detail::Item<Input>;
+
+    /// Chunks in the order in which they became ready.
+    struct Ready {
+        std::mutex mutex;
+        std::condition_variable more;
+        std::deque<Chunk> chunks;
+    };
+
+    struct Self {
+        Input input;
+        Submit submit;
+        std::size_t chunk_size;
+        std::size_t look_ahead;
+        bool ordered;
+        std::optional<std::ranges::iterator_t<Input>> at = {};
+        bool exhausted = false;
+        std::exception_ptr input_error = {};
+        std::size_t outstanding = 0;
+        std::deque<Chunk> in_order = {};
+        std::shared_ptr<Ready> ready = std::make_shared<Ready>();
+        std::vector<R> got = {};
+        std::size_t handed_out = 0;
+
+        std::optional<R> next() {
+            while (handed_out == got.size()) {
+                fill();
+                if (outstanding == 0) {
+                    if (input_error != nullptr)
+                        std::rethrow_exception(std::exchange(input_error, nullptr));
+                    return std::nullopt;
+                }
+                --outstanding;
+                handed_out = 0;
+                got.clear();
+                got = detail::take(next_chunk());
+            }
+            return std::optional<R>(std::move(got[handed_out++]));
+        }
+        Chunk next_chunk() {
+            if (ordered) {
+                Chunk chunk = std::move(in_order.front());
+                in_order.pop_front();
+                return chunk;
+            }
+            std::unique_lock lock(ready->mutex);
+            ready->more.wait(lock, [&] { return !ready->chunks.empty(); });
+            Chunk chunk = std::move(ready->chunks.front());
+            ready->chunks.pop_front();
+            return chunk;
+        }
+        void fill() {
+            while (!exhausted && outstanding < look_ahead) {
+                std::vector<T> chunk;
+                try {
+                    take_from_input(chunk);
+                } catch (...) {
+                    exhausted = true;
+                    input_error = std::current_exception();
+                }
+                if (chunk.empty())
+                    return;
+                Chunk submitted = submit(chunk);
+                ++outstanding;
+                if (ordered) {
+                    in_order.push_back(std::move(submitted));
+                    continue;
+                }
+                submitted.add_done_callback([to = ready](Chunk done) {
+                    {
+                        const std::scoped_lock hold(to->mutex);
+                        to->chunks.push_back(std::move(done));
+                    }
+                    to->more.notify_one();
+                });
+            }
+        }
+        void take_from_input(std::vector<T>& chunk) {
+            if (!at)
+                at.emplace(std::ranges::begin(input));
+            else if (*at != std::ranges::end(input))
+                ++*at;
+            for (; *at != std::ranges::end(input); ++*at) {
+                chunk.push_back(static_cast<T>(**at));
+                if (chunk.size() == chunk_size)
+                    return; // the step is taken when the next is wanted: it may be dear
+            }
+            exhausted = true;
+        }
+    };
+    std::unique_ptr<Self> self_;
+};
+
+} // namespace multifork

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <multifork/process/start_method.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace multifork {
+
+/// What a pool does when a worker ends with a task that it has taken.
+enum class on_worker_death : std::uint8_t {
+    fail_task,  ///< its future throws WorkerDied; the default
+    retry_task, ///< another worker gets it, PoolOptions::retries times at most; then it fails
+    break_pool  ///< it and all others fail with BrokenPool, as in Python's executors
+};
+
+struct PoolOptions {
+    /// Nothing: what get_start_method() says.
+    std::optional<StartMethod> start_method = {};
+    /// How many tasks a worker does before another takes its place. 0 is refused; nothing: no end.
+    std::optional<std::int64_t> max_tasks_per_worker = {};
+    on_worker_death when_worker_dies = on_worker_death::fail_task;
+    unsigned retries = 2;
+    /// How long a task (a chunk, of map) may run. Then its worker is killed, and its future throws
+    /// TaskTimedOut. 0: for ever.
+    std::chrono::nanoseconds task_limit{0};
+};
+
+struct MapOptions {
+    /// Items that are one task. Nothing: such that each worker gets about four. imap: 1.
+    std::optional<std::int64_t> chunk_size = {};
+    /// Of imap: chunks that are taken from the input before their results are wanted. Nothing: four
+    /// for each worker.
+    std::optional<std::int64_t> look_ahead = {};
+    /// Called with the items done and all items, in the pool's own thread, after each chunk of a
+    /// map.
+    std::function<void(std::size_t done, std::size_t all)> progress = {};
+};
+
+} // namespace multifork

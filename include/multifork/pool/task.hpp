@@ -1,0 +1,118 @@
+#pragma once
+
+#include <multifork/arena/crossing.hpp>
+#include <multifork/arena/object.hpp>
+#include <multifork/channel/codec.hpp>
+#include <multifork/core/task_table.hpp>
+#include <multifork/platform/export.hpp>
+#include <multifork/process/target.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+/// \file
+/// \internal What a task is, on either side. Its bytes, in the slot or in a block of the table:
+///
+///   u32 length | the function that runs it (write_function) | what that function reads
+
+namespace multifork::detail {
+
+/// A task in the hands of a worker.
+struct TaskRun {
+    std::span<std::byte> bytes; ///< all of it; what it reads was written by the parent
+    ByteReader& reader;         ///< behind the function
+    std::uint64_t first = 0;    ///< which items of it
+    std::uint64_t count = 0;
+    std::vector<std::byte>& result; ///< what the parent's task gets in done()
+    std::uint64_t item = 0;         ///< the one in work: an exception says it
+};
+using TaskFunction = void (*)(TaskRun&);
+
+/// A block of shared memory that belongs to a pool's table as long as this lives.
+class MULTIFORK_API TaskBlock {
+public:
+    /// \param cargo  what the bytes bring along, if anything \throws OutOfSharedMemory
+    TaskBlock(arena::Object table, std::size_t bytes);
+    ~TaskBlock();
+    TaskBlock(const TaskBlock&) = delete;
+    TaskBlock& operator=(const TaskBlock&) = delete;
+
+    [[nodiscard]] std::byte* data() const noexcept;
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    /// The bytes are written: from here on any thread may free it. Call it once, in the thread that
+    /// made it.
+    void publish(const arena::Cargo& cargo);
+
+private:
+    arena::Object table_;
+    std::uint64_t offset_ = 0;
+    std::uint64_t position_ = 0;
+    std::size_t bytes_;
+    bool published_ = false;
+};
+
+/// A task in the hands of the parent.
+class MULTIFORK_API PoolTask {
+public:
+    PoolTask() = default;
+    virtual ~PoolTask();
+    PoolTask(const PoolTask&) = delete;
+    PoolTask& operator=(const PoolTask&) = delete;
+
+    /// \name By the collector's thread, one of them, once
+    /// @{
+    virtual void done(std::span<const std::byte> result) = 0;
+    virtual void failed(std::exception_ptr error) noexcept = 0;
+    /// @}
+
+    // Set before it is submitted:
+    std::vector<std::byte> inline_bytes; ///< the task, unless it is in a block
+    std::shared_ptr<const TaskBlock> block;
+    std::uint64_t first = 0;
+    std::uint64_t count = 1;
+    std::int64_t limit_ns = 0; ///< 0: as long as it takes
+
+    // Of the pool, under its mutex:
+    enum class Place : std::uint8_t { nowhere, pending, slot, finished };
+    Place place = Place::nowhere;
+    std::uint32_t slot = 0;
+    std::size_t index = 0; ///< the number of the task
+    unsigned tries = 0;
+    bool late = false; ///< its worker was killed because its time was up
+};
+
+/// Writes down the current exception, for the parent.
+MULTIFORK_API void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept;
+/// The exception that write_error() wrote down: of its own type if that is a standard one, with a
+/// RemoteError nested in it; else the RemoteError.
+[[nodiscard]] MULTIFORK_API std::exception_ptr read_error(std::span<const std::byte> bytes);
+
+/// A handle on the table, to be given to workers.
+class MULTIFORK_API PoolTable {
+public:
+    explicit PoolTable(core::TaskShape shape);
+    [[nodiscard]] core::TaskTable view() const noexcept;
+    [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
+
+    // For the heap it is what a queue of tasks is: it may own blocks, wherever it names them.
+    static constexpr arena::Kind crossing_kind = arena::Kind::message_leases;
+    [[nodiscard]] arena::Crossing crossing() const;
+    static PoolTable arrive(const arena::Crossing& crossing);
+
+private:
+    PoolTable(arena::Object object, core::TaskShape shape) noexcept;
+    arena::Object object_;
+    core::TaskShape shape_;
+};
+
+/// What a worker does all its life.
+MULTIFORK_API void be_worker(const PoolTable& pool, std::uint32_t seat, std::uint64_t most_tasks,
+                             const std::function<void()>& initializer);
+
+} // namespace multifork::detail

@@ -1,0 +1,203 @@
+#include <multifork/pool/future.hpp>
+
+#include <boost/core/demangle.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <typeinfo>
+
+namespace multifork::detail {
+namespace {
+
+std::exception_ptr cancelled() {
+    return std::make_exception_ptr(
+        Cancelled("the task was cancelled before it began; there is no result"));
+}
+
+std::string_view name_of(FutureStatus status) {
+    switch (status) {
+    case FutureStatus::pending:
+        return "pending";
+    case FutureStatus::running:
+        return "running";
+    case FutureStatus::cancelled:
+        return "cancelled";
+    case FutureStatus::finished:
+        return "finished";
+    }
+    return "unknown";
+}
+
+std::string type_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::nested_exception&) { // what came from a worker, with its own type inside
+        if (const auto remote = remote_cause(error))
+            return remote->type_name();
+        return "a nested exception";
+    } catch (const std::exception& thrown) {
+        return type_name(typeid(thrown));
+    } catch (...) {
+        return "an exception of unknown type";
+    }
+}
+
+} // namespace
+
+FutureState::FutureState() = default;
+FutureState::~FutureState() = default;
+
+FutureStatus FutureState::status() const {
+    std::shared_ptr<FutureSource> source;
+    {
+        const std::scoped_lock hold(mutex_);
+        if (status_ != FutureStatus::pending || source_ == nullptr)
+            return status_;
+        source = source_;
+    }
+    return source->has_begun() ? FutureStatus::running : FutureStatus::pending;
+}
+
+bool FutureState::is_settled() const {
+    return announced_ || announcer_ == std::this_thread::get_id();
+}
+
+bool FutureState::wait_before(platform::Deadline deadline) const {
+    std::unique_lock lock(mutex_);
+    const auto settled = [this] { return is_settled(); };
+    if (deadline.is_never()) {
+        changed_.wait(lock, settled);
+        return true;
+    }
+    if (deadline.is_poll())
+        return settled();
+    const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(deadline.ns())};
+    return changed_.wait_until(lock, until, settled);
+}
+
+void FutureState::settle(std::unique_lock<std::mutex>& lock) {
+    const auto keep = shared_from_this(); // a callback may drop the last future
+    announcer_ = std::this_thread::get_id();
+    source_.reset();
+    while (!callbacks_.empty()) {
+        auto callbacks = std::exchange(callbacks_, {});
+        lock.unlock();
+        for (auto& callback : callbacks) {
+            try {
+                callback();
+            } catch (...) {
+                report_callback(std::current_exception());
+            }
+            callback = nullptr;
+        }
+        lock.lock();
+    }
+    announced_ = true;
+    announcer_ = {};
+    lock.unlock();
+    changed_.notify_all();
+}
+
+void FutureState::finish(const std::function<void()>& store) {
+    std::unique_lock lock(mutex_);
+    if (status_ == FutureStatus::cancelled || status_ == FutureStatus::finished)
+        throw InvalidState(fmt::format("a result for a future that is {} already; a promise is "
+                                       "kept once",
+                                       name_of(status_)));
+    store();
+    status_ = FutureStatus::finished;
+    settle(lock);
+}
+
+void FutureState::set_error(std::exception_ptr error) {
+    finish([&] { error_ = std::move(error); });
+}
+
+bool FutureState::cancel() {
+    std::shared_ptr<FutureSource> source;
+    {
+        const std::scoped_lock hold(mutex_);
+        if (status_ != FutureStatus::pending)
+            return status_ == FutureStatus::cancelled;
+        source = source_;
+    }
+    // Without the lock: the source has one of its own, which it holds when it tells of a result.
+    if (source != nullptr && !source->withdraw())
+        return false;
+    std::unique_lock lock(mutex_);
+    if (status_ != FutureStatus::pending)
+        return status_ == FutureStatus::cancelled;
+    status_ = FutureStatus::cancelled;
+    error_ = cancelled();
+    settle(lock);
+    return true;
+}
+
+bool FutureState::set_running() {
+    const std::scoped_lock hold(mutex_);
+    if (status_ == FutureStatus::cancelled)
+        return false;
+    if (status_ != FutureStatus::pending)
+        throw InvalidState(fmt::format("set_running() of a future that is {}", name_of(status_)));
+    status_ = FutureStatus::running;
+    return true;
+}
+
+void FutureState::add_callback(std::function<void()> callback) {
+    {
+        const std::scoped_lock hold(mutex_);
+        if (status_ == FutureStatus::pending || status_ == FutureStatus::running) {
+            callbacks_.push_back(std::move(callback));
+            return;
+        }
+    }
+    try {
+        callback();
+    } catch (...) {
+        report_callback(std::current_exception());
+    }
+}
+
+void FutureState::set_source(std::shared_ptr<FutureSource> source) {
+    const std::scoped_lock hold(mutex_);
+    if (status_ == FutureStatus::pending)
+        source_ = std::move(source);
+}
+
+std::exception_ptr FutureState::error() const {
+    static_cast<void>(wait_before(platform::Deadline::never()));
+    const std::scoped_lock hold(mutex_);
+    if (status_ == FutureStatus::cancelled)
+        std::rethrow_exception(error_);
+    return error_;
+}
+
+std::string FutureState::describe(const std::string& value_type) const {
+    const FutureStatus now = status();
+    const std::scoped_lock hold(mutex_);
+    if (status_ != FutureStatus::finished)
+        return fmt::format("<Future {}>", name_of(now));
+    if (error_ != nullptr)
+        return fmt::format("<Future finished raised {}>", type_of(error_));
+    return fmt::format("<Future finished returned {}>", value_type);
+}
+
+void throw_no_future() {
+    throw InvalidState("this Future has no task: it was made empty, or moved from");
+}
+
+void report_callback(std::exception_ptr error) noexcept {
+    try {
+        std::rethrow_exception(std::move(error));
+    } catch (const std::exception& thrown) {
+        std::fprintf(stderr, "multifork: a callback of a future threw: %s\n", thrown.what());
+    } catch (...) {
+        std::fprintf(stderr, "multifork: a callback of a future threw\n");
+    }
+}
+
+std::string type_name(const std::type_info& type) {
+    return boost::core::demangle(type.name());
+}
+
+} // namespace multifork::detail

@@ -1,0 +1,31 @@
+#include <multifork/pool/map.hpp>
+
+#include <multifork/error.hpp>
+
+#include <fmt/format.h>
+
+namespace multifork::detail {
+
+void rethrow_for_pool(const NotShareable& error) {
+    throw NotShareable(
+        fmt::format("a task of a Pool cannot be sent to its workers, which are there "
+                    "already and have not what the task refers to: {}",
+                    error.what()));
+}
+
+void throw_bad_map() {
+    throw CorruptSharedMemory("the block of a map does not hold what it says: its memory was "
+                              "overwritten; look for a task that writes where it should not");
+}
+
+std::size_t chunk_size_of(const std::optional<std::int64_t>& asked, std::size_t otherwise) {
+    if (!asked)
+        return otherwise;
+    if (*asked < 1)
+        throw InvalidArgument(fmt::format("chunk_size or look_ahead is {}; it must be at least 1, "
+                                          "or left out to be chosen by the pool",
+                                          *asked));
+    return static_cast<std::size_t>(*asked);
+}
+
+} // namespace multifork::detail

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <multifork/core/task_table.hpp>
+#include <multifork/pool/error.hpp>
+#include <multifork/pool/pool_core.hpp>
+
+#include <condition_variable>
+#include <csignal>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace multifork::detail {
+
+/// A pool in the memory of its process.
+///
+/// Two kinds of threads meet here, under the one mutex: those that submit, and the collector, which
+/// alone completes tasks, and starts and buries workers. What users wrote (callbacks, their
+/// deserialisers) runs in the collector without the mutex.
+struct PoolCore::Impl {
+    enum class Life : std::uint8_t { open, closed, terminated, broken };
+
+    struct Worker {
+        std::optional<Process> process;
+        std::uint32_t done_head = 0; // entries of its ring that were read
+        bool seen_ready = false;
+        bool was_late = false; // killed, because its task's time was up
+    };
+    /// A task with what came of it, for when the mutex is not held.
+    struct Finished {
+        std::shared_ptr<PoolTask> task;
+        std::exception_ptr error;      // or:
+        std::vector<std::byte> result; // a copy, if it lay in the slot
+        std::uint64_t block = 0;       // of the result, now the collector's
+        std::uint64_t block_bytes = 0;
+        bool threw = false; // the bytes are an exception
+    };
+
+    Impl(PoolTable the_table, const PoolOptions& the_options, MakeWorker make, StartMethod method);
+
+    // Constant:
+    const PoolTable table;
+    const core::TaskTable view;
+    const PoolOptions options;
+    const MakeWorker make_worker;
+    const StartMethod method;
+    const int owner_pid;
+    sigset_t signals{}; // of the thread that made the pool: what workers are to have
+
+    // Under the mutex:
+    mutable std::mutex mutex;
+    std::condition_variable collector_changed;
+    Life life = Life::open;
+    std::string why_broken;
+    bool collecting = false; // the collector is there, and known as one of the library's threads
+    bool ended = false;      // no worker is left, and all tasks are completed
+    std::vector<Worker> workers;
+    std::vector<std::shared_ptr<PoolTask>> in_slot; // by slot
+    std::vector<std::uint32_t> free_slots;
+    std::deque<std::shared_ptr<PoolTask>> pending;
+    std::size_t unfinished = 0; // not completed, or not yet heard of it
+    std::size_t limited = 0;    // tasks in slots that have a limit
+    std::size_t next_index = 0;
+    unsigned deaths_at_start = 0; // in a row
+    bool stopping = false;        // the workers were told to end when nothing is queued
+    bool told_to_end = false;     // by SIGTERM
+    std::int64_t kill_at_ns = 0;  // when those that do not heed SIGTERM are killed; 0: never
+    std::map<TaskFunction, std::vector<std::byte>> functions;
+
+    std::thread collector;
+    bool collector_joined = false;
+
+    /// A child's copy may have been forked while another thread held the mutex.
+    void check_process() const;
+
+    // ---- under the mutex
+    void check_open_locked() const;
+    void start_worker(std::uint32_t seat);
+    void accept(const std::shared_ptr<PoolTask>& task);
+    /// Puts pending tasks into free slots. \return how many
+    std::size_t fill_slots();
+    bool put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task);
+    void free_slot(std::uint32_t slot);
+
+    // ---- the collector
+    void collect();
+    /// Looks at everything once. \return whether there was anything
+    bool look(std::vector<Finished>& finished);
+    bool hear(std::uint32_t seat, std::vector<Finished>& finished);
+    void take_result(std::uint32_t slot, std::vector<Finished>& finished);
+    bool bury_dead(std::vector<Finished>& finished);
+    void bury(std::uint32_t seat, std::vector<Finished>& finished);
+    void give_up(std::uint32_t slot, const WorkerEnd& end, bool killed_for_another,
+                 std::vector<Finished>& finished);
+    bool has_ended(Worker& worker, std::uint32_t seat) const;
+    void kill_late();
+    void break_pool(std::string why, std::vector<Finished>& finished);
+    void fail_all(const std::exception_ptr& error, std::vector<Finished>& finished);
+    /// \return whether it has just told them
+    bool end_workers();
+    [[nodiscard]] platform::Deadline next_look() const;
+    static void fail(std::shared_ptr<PoolTask> task, std::exception_ptr error,
+                     std::vector<Finished>& finished);
+
+    // ---- without the mutex
+    void complete(std::vector<Finished>& finished);
+};
+
+} // namespace multifork::detail

@@ -1,0 +1,64 @@
+#include <multifork/pool/task.hpp>
+
+#include <multifork/error.hpp>
+
+#include <atomic>
+#include <utility>
+
+namespace multifork::detail {
+namespace {
+
+// Numbers for blocks of tasks; results have the positions of their tasks, which stay below.
+constinit std::atomic<std::uint64_t> next_block{1ull << 62};
+
+} // namespace
+
+TaskBlock::TaskBlock(arena::Object table, std::size_t bytes)
+    : table_(std::move(table)), offset_(table_.space().allocate(bytes, arena::Kind::bytes)),
+      bytes_(bytes) {}
+
+TaskBlock::~TaskBlock() {
+    arena::Space& space = table_.space();
+    if (!published_ || space.take_from_ring(offset_, table_.offset(), position_))
+        space.free(offset_);
+}
+
+std::byte* TaskBlock::data() const noexcept {
+    return table_.space().at(offset_);
+}
+
+void TaskBlock::publish(const arena::Cargo& cargo) {
+    cargo.load_onto(table_.space(), offset_);
+    position_ = next_block.fetch_add(1);
+    table_.space().give_to_ring(offset_, table_.offset(), position_);
+    published_ = true;
+}
+
+PoolTask::~PoolTask() = default;
+
+PoolTable::PoolTable(core::TaskShape shape)
+    : object_(arena::Object::make(shape.bytes(), crossing_kind, [](std::byte*) {})), shape_(shape) {
+}
+PoolTable::PoolTable(arena::Object object, core::TaskShape shape) noexcept
+    : object_(std::move(object)), shape_(shape) {}
+
+core::TaskTable PoolTable::view() const noexcept {
+    core::TaskTable table;
+    table.header = reinterpret_cast<core::TaskHeader*>(object_.data());
+    table.shape = shape_;
+    table.domain = &object_.space().domain();
+    return table;
+}
+
+arena::Crossing PoolTable::crossing() const {
+    return {object_, {shape_.seats, shape_.slots}};
+}
+
+PoolTable PoolTable::arrive(const arena::Crossing& crossing) {
+    const core::TaskShape shape{static_cast<std::uint32_t>(crossing.words[0]),
+                                static_cast<std::uint32_t>(crossing.words[1])};
+    arena::check_arrived(crossing, shape.bytes());
+    return {crossing.object, shape};
+}
+
+} // namespace multifork::detail

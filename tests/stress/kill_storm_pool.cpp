@@ -1,0 +1,150 @@
+#include <multifork/arena/space.hpp>
+#include <multifork/channel/array.hpp>
+#include <multifork/liveness/tuning.hpp>
+#include <multifork/pool/pool.hpp>
+
+#include "support/children.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+// The workers of a pool are killed at random while they work. Each task then is done, with the
+// right result, or has failed because its worker died: one of the two, and as often as it has
+// begun.
+
+namespace mp = multifork;
+namespace ut = boost::unit_test;
+using namespace multifork::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t batch = 2000;
+
+/// Long results go through a block, short ones through the slot.
+std::string work(mp::RawArray<std::uint32_t> begun, std::uint32_t n) {
+    begun[n].fetch_add(1);
+    return std::string(n % 7 == 0 ? 3000 : 10, static_cast<char>('a' + n % 26));
+}
+
+struct Account {
+    std::uint64_t tasks = 0;
+    std::uint64_t done = 0;
+    std::uint64_t died = 0;
+    std::uint64_t wrong = 0;
+    std::uint64_t begun_twice = 0;
+    std::uint64_t done_unbegun = 0;
+    std::uint64_t kills = 0;
+};
+
+class Killer {
+public:
+    explicit Killer(mp::Pool& pool, unsigned seed) : pool_(pool), random_(seed) {
+        thread_ = std::jthread([this](const std::stop_token& stop) {
+            while (!stop.stop_requested()) {
+                std::this_thread::sleep_for(std::chrono::microseconds(random_() % 6000));
+                const auto workers = pool_.processes();
+                if (workers.empty())
+                    continue;
+                try {
+                    workers[random_() % workers.size()].kill();
+                    ++kills_;
+                } catch (const mp::Error&) {
+                    // It has just been buried.
+                }
+            }
+        });
+    }
+    std::uint64_t stop() {
+        thread_.request_stop();
+        thread_.join();
+        return kills_;
+    }
+
+private:
+    mp::Pool& pool_;
+    std::minstd_rand random_;
+    std::uint64_t kills_ = 0;
+    std::jthread thread_;
+};
+
+Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options) {
+    mp::liveness::tuning().tick_ns = 0; // a lost wake-up hangs, and the watchdog sees it
+    Account account;
+    mp::RawArray<std::uint32_t> begun(batch);
+    mp::Pool pool{4, options};
+    Killer killer{pool, 42};
+    const auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until) {
+        for (std::size_t i = 0; i < batch; ++i)
+            begun[i] = 0u;
+        std::vector<mp::Future<std::string>> futures;
+        for (std::uint32_t n = 0; n < batch; ++n)
+            futures.push_back(pool.submit(work, begun, n));
+        for (std::uint32_t n = 0; n < batch; ++n) {
+            ++account.tasks;
+            const std::string right(n % 7 == 0 ? 3000 : 10, static_cast<char>('a' + n % 26));
+            bool is_done = false;
+            try {
+                account.wrong += futures[n].get() != right;
+                is_done = true;
+                ++account.done;
+            } catch (const mp::WorkerDied&) {
+                ++account.died;
+            }
+            const std::uint32_t times = begun[n].load();
+            account.begun_twice +=
+                options.when_worker_dies == mp::on_worker_death::fail_task && times > 1;
+            account.done_unbegun += is_done && times == 0;
+        }
+    }
+    account.kills = killer.stop();
+    pool.close();
+    pool.join();
+    return account;
+}
+
+void settle(const char* name, const Account& account) {
+    std::printf("%-20s %6llu kills, %9llu tasks: %llu done, %llu died with their worker\n", name,
+                static_cast<unsigned long long>(account.kills),
+                static_cast<unsigned long long>(account.tasks),
+                static_cast<unsigned long long>(account.done),
+                static_cast<unsigned long long>(account.died));
+    BOOST_TEST(account.kills > 0u);
+    BOOST_TEST(account.done > 0u);
+    BOOST_TEST(account.done + account.died == account.tasks);
+    BOOST_TEST(account.died <= account.kills);
+    BOOST_TEST(account.wrong == 0u);
+    BOOST_TEST(account.begun_twice == 0u);
+    BOOST_TEST(account.done_unbegun == 0u);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(kill_storm_pool)
+
+BOOST_AUTO_TEST_CASE(every_task_is_accounted_for, *ut::label("fast")) {
+    settle("fail", storm(2s, {}));
+}
+
+BOOST_AUTO_TEST_CASE(every_task_is_done_in_the_end_if_tried_again) {
+    const Account account =
+        storm(2s, {.when_worker_dies = mp::on_worker_death::retry_task, .retries = 1000});
+    settle("retry", account);
+    BOOST_TEST(account.died == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(for_a_minute, *ut::label("full") * ut::timeout(300)) {
+    settle("fail, a minute", storm(60s, {}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
