@@ -162,7 +162,7 @@ struct Mixed {
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(start_methods_children)
+BOOST_AUTO_TEST_SUITE(start_methods_children, *boost::unit_test::timeout(120))
 
 MULTIFORK_EACH_START_METHOD(a_child_knows_who_it_is) {
     Words seen{4};
