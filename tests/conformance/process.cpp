@@ -93,7 +93,7 @@ void generation(mp::StartMethod method, mp::Queue<int> descriptors, int left) {
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(process)
+BOOST_AUTO_TEST_SUITE(process, *boost::unit_test::timeout(60))
 
 // The calling process is a namespace here, not an object: it has no exit code, and is alive.
 BOOST_AUTO_TEST_CASE(P_001_the_main_process) {

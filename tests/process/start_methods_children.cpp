@@ -110,6 +110,29 @@ const support::Program unguarded{"unguarded", [] {
                                      return child.exitcode().value();
                                  }};
 
+/// Spawns while the program's static objects are made, if the case says so, and the child has the
+/// same static object.
+const std::string static_object_said = [] {
+    if (std::getenv("SPAWNS_STATICALLY") == nullptr)
+        return std::string();
+    const bool in_program = std::getenv("MULTIFORK_TEST_PROGRAM") != nullptr;
+    ::unsetenv("MULTIFORK_TEST_PROGRAM"); // not for the child
+    try {
+        mp::Process child = context_of_program().process([] { std::printf("child\n"); });
+        child.start();
+        child.join();
+    } catch (const mp::ProcessError& error) {
+        std::printf("%s\n", error.what());
+    }
+    if (in_program)
+        ::setenv("MULTIFORK_TEST_PROGRAM", "spawned by a static object", 1);
+    return std::string();
+}();
+const support::Program static_spawner{"spawned by a static object", [] {
+                                          std::printf("main\n");
+                                          return 0;
+                                      }};
+
 void descend(mp::StartMethod method, mp::Queue<int> depths, int left) {
     depths.put(left);
     if (left == 0)
@@ -139,7 +162,7 @@ struct Mixed {
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(start_methods_children)
+BOOST_AUTO_TEST_SUITE(start_methods_children, *boost::unit_test::timeout(120))
 
 MULTIFORK_EACH_START_METHOD(a_child_knows_who_it_is) {
     Words seen{4};
@@ -223,6 +246,18 @@ MULTIFORK_EACH_START_METHOD(a_main_without_a_guard) {
     const auto result = run_program("unguarded", context);
     BOOST_TEST(result.code == 0);
     BOOST_TEST(result.out == "main\nchild\n");
+    BOOST_TEST(result.err == "");
+}
+
+// The static object that spawns is made in the child too: it must not do it there.
+BOOST_AUTO_TEST_CASE(a_static_object_that_spawns) {
+    const auto result = support::run_program("spawned by a static object",
+                                             {{"METHOD", "spawn"}, {"SPAWNS_STATICALLY", "yes"}});
+    BOOST_TEST(result.code == 0);
+    BOOST_TEST(result.out.find("static object, while this process is itself being spawned") !=
+                   std::string::npos,
+               result.out);
+    BOOST_TEST(result.out.ends_with("\nchild\nmain\n"), result.out);
     BOOST_TEST(result.err == "");
 }
 

@@ -110,7 +110,7 @@ void hold_all(mp::Queue<std::string> queue, mp::Lock lock, Ends end) {
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(start_methods_deaths)
+BOOST_AUTO_TEST_SUITE(start_methods_deaths, *boost::unit_test::timeout(120))
 
 MULTIFORK_EACH_START_METHOD(a_child_that_is_killed_at_any_moment_of_its_start) {
     support::run_in_child(context, [] {}); // what is made once is made
