@@ -4,6 +4,8 @@
 #include "process/child.hpp"
 #include "process/lifeline.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <fmt/format.h>
 #include <pthread.h>
 
@@ -18,19 +20,22 @@ constinit platform::Immortal<Self> the_self;
 
 extern "C" void before_fork_of_process() {
     lock_children_for_fork();
-    self().mutex.lock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.lock();
     lock_lifeline_for_fork();
 }
 
 extern "C" void after_fork_in_parent_process() {
     unlock_lifeline_after_fork();
-    self().mutex.unlock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.unlock();
     unlock_children_after_fork();
 }
 
 extern "C" void after_fork_in_child_process() {
     cut_lifeline_in_child();
-    self().mutex.unlock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.unlock();
     unlock_children_after_fork();
 }
 

@@ -42,6 +42,18 @@ enum class Mutant {
     blind_end,        ///< who waits at a pipe does not sleep on the beacons of its peers
     keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
     unseen_change,    ///< nor on the number of ends given up
+    keep_debt,        ///< who leaves a queue keeps the wake-up that it got
+    tell_nobody,      ///< who is woken and told of a dead owner tells nobody
+    bell_in_front,    ///< a sleeper names the bell before the relay
+    one_look,         ///< a sweep does not look again at a block whose owner is dead
+    trust_links,      ///< who leaves a slot follows links that others may have overwritten
+    divide_forward,   ///< a run of free blocks is divided from the first block to the last
+    named_unheld,     ///< a fork does not wait for the lock of the named segments,
+    pipe_ends_unheld, ///< nor for that of the ends of pipes,
+    domains_unheld,   ///< nor for that of the spaces that are open,
+    self_unheld,      ///< nor for that of the process's own names,
+    children_unheld,  ///< nor for that of its children,
+    lookouts_unheld,  ///< nor for that of the lookouts
 };
 extern Mutant active;
 } // namespace multifork::mutants
