@@ -203,6 +203,8 @@ void Heap::join_free() noexcept {
 
 void Heap::divide_free(std::uint64_t from, std::uint64_t end) noexcept {
     const std::uint64_t size = largest_class_within(end - from);
+    if (MULTIFORK_MUTANT(divide_forward))
+        block(from).size = size;
     if (from + size < end)
         divide_free(from + size, end); // a fifth of it at most is left each time
     BlockHeader& made = block(from);

@@ -89,7 +89,8 @@ void Heap::sweep_locked() noexcept {
         // A living thread hands its block to a queue without this lock, and may have died since:
         // once it is seen to be dead, its word is final, and has to be read again.
         if (tag == 0 && !liveness::is_alive(domain_, owner) &&
-            block(at).owner.load(std::memory_order_acquire) == owner)
+            (block(at).owner.load(std::memory_order_acquire) == owner ||
+             MULTIFORK_MUTANT(one_look)))
             put_free(at);
         else if (tag == process_tag && process_is_gone(owner))
             retire_or_free(at);

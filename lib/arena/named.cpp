@@ -6,6 +6,7 @@
 #include "platform/immortal.hpp"
 
 #include <multifork/error.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <fmt/core.h>
 
@@ -253,10 +254,12 @@ void leave_named_segments() noexcept {
 }
 
 void lock_named_for_fork() {
-    segments().mutex.lock();
+    if (!MULTIFORK_MUTANT(named_unheld))
+        segments().mutex.lock();
 }
 void unlock_named_after_fork() noexcept {
-    segments().mutex.unlock();
+    if (!MULTIFORK_MUTANT(named_unheld))
+        segments().mutex.unlock();
 }
 
 } // namespace multifork::arena

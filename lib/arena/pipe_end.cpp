@@ -8,6 +8,7 @@
 
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/error.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <fmt/format.h>
 
@@ -216,14 +217,16 @@ bool holds_pipe_ends() noexcept {
 }
 
 void lock_pipe_ends_for_fork() {
-    all_ends->mutex.lock();
+    if (!MULTIFORK_MUTANT(pipe_ends_unheld))
+        all_ends->mutex.lock();
 }
 void take_pipe_ends_for_child(ProcessId born) noexcept {
     if (born.serial != 0)
         all_ends->take_for_child(born);
 }
 void unlock_pipe_ends_after_fork() noexcept {
-    all_ends->mutex.unlock();
+    if (!MULTIFORK_MUTANT(pipe_ends_unheld))
+        all_ends->mutex.unlock();
 }
 void keep_pipe_ends_in_child(bool recorded) noexcept {
     all_ends->keep_in_child(recorded);

@@ -1,6 +1,7 @@
 #include "channel/lookout.hpp"
 
 #include <multifork/error.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -149,16 +150,19 @@ void start(Lookout& lookout) {
 }
 
 extern "C" void hold_lookouts_for_fork() {
-    watching.lock();
+    if (!MULTIFORK_MUTANT(lookouts_unheld))
+        watching.lock();
 }
 extern "C" void let_lookouts_go() {
-    watching.unlock();
+    if (!MULTIFORK_MUTANT(lookouts_unheld))
+        watching.unlock();
 }
 extern "C" void forget_lookouts_in_child() {
     // The threads are the parent's, and so are the descriptors' readers.
     if (the_lookouts != nullptr)
         the_lookouts->clear();
-    watching.unlock();
+    if (!MULTIFORK_MUTANT(lookouts_unheld))
+        watching.unlock();
 }
 
 // After those of the lower floors (200): so they run first before a fork, and last after it.

@@ -56,7 +56,7 @@ Acquired lock_slow(LockCell& cell, liveness::Domain& domain, ThreadWord me,
                     continue;
                 // A wake-up may have been spent on this thread, which takes nothing: hand it to all
                 // who sleep.
-                if ((mine & waiters_bit) != 0)
+                if ((mine & waiters_bit) != 0 && !MULTIFORK_MUTANT(tell_nobody))
                     platform::futex_wake(platform::low_half(cell.word), platform::wake_everybody);
                 return Acquired::owner_dead;
             }

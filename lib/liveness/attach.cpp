@@ -261,15 +261,18 @@ void Domain::release() noexcept {
 }
 
 void before_fork() {
-    domains().mutex.lock();
+    if (!MULTIFORK_MUTANT(domains_unheld))
+        domains().mutex.lock();
 }
 
 void after_fork_in_parent() noexcept {
-    domains().mutex.unlock();
+    if (!MULTIFORK_MUTANT(domains_unheld))
+        domains().mutex.unlock();
 }
 
 void after_fork_in_child() noexcept {
-    domains().mutex.unlock(); // taken in the parent's prepare handler by this very thread
+    if (!MULTIFORK_MUTANT(domains_unheld))
+        domains().mutex.unlock(); // taken in the parent's prepare handler by this very thread
     *this_thread.op_pending = nullptr;
     for (Domain* domain : domains().open)
         if (domain != nullptr)

@@ -1,6 +1,7 @@
 #include "liveness/sleep.hpp"
 
 #include <multifork/liveness/tuning.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -40,6 +41,11 @@ void Sleep::while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t va
     add(word, value);
     if (count_ > 1)
         return;
+    if (MULTIFORK_MUTANT(bell_in_front)) {
+        add(domain_.registry().bell.node.word, 0);
+        add(domain_.registry().relay, epoch_);
+        return;
+    }
     add(domain_.registry().relay, epoch_);
     add(domain_.registry().bell.node.word, 0);
 }
@@ -87,7 +93,8 @@ Sleep::Result Sleep::wait(platform::Deadline deadline) noexcept {
     const auto result = arm(until);
     // Only one sleeper hears the bell, and only one hears a beacon: it tells the others. Nobody
     // relays a relayed wake-up, so this cannot run away.
-    if (result.why == Why::woken && (result.index == bell_index || result.index >= first_beacon_))
+    const std::size_t bell = MULTIFORK_MUTANT(bell_in_front) ? bell_index - 1 : bell_index;
+    if (result.why == Why::woken && (result.index == bell || result.index >= first_beacon_))
         relay(domain_.registry());
     const bool slept = result.why != Why::changed;
     return {slept, result.why == Why::timed_out && deadline.passed()};

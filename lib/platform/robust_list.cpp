@@ -1,5 +1,7 @@
 #include "platform/robust_list.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -80,9 +82,10 @@ bool robust_unlink(RobustHead& head, RobustNode& node) noexcept {
     void* const before = without_mark(node.prev);
     void* const after = without_mark(node.next);
     // The head's own neighbours are the common case, and cost no call.
-    if ((before != &head.list && !leads_to(before, &node.next)) ||
-        (before == &head.list && without_mark(head.list) != &node.next) ||
-        (after != &head.list && !leads_to(static_cast<void**>(after) - 1, &node.next)))
+    if (!MULTIFORK_MUTANT(trust_links) &&
+        ((before != &head.list && !leads_to(before, &node.next)) ||
+         (before == &head.list && without_mark(head.list) != &node.next) ||
+         (after != &head.list && !leads_to(static_cast<void**>(after) - 1, &node.next))))
         return false;
     *static_cast<void**>(before) = node.next; // from here on the kernel does not find it
     compiler_barrier();

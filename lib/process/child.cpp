@@ -4,6 +4,8 @@
 #include "arena/space_impl.hpp"
 #include "platform/immortal.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -179,10 +181,12 @@ void free_siblings() noexcept {
 }
 
 void lock_children_for_fork() {
-    children().mutex.lock();
+    if (!MULTIFORK_MUTANT(children_unheld))
+        children().mutex.lock();
 }
 void unlock_children_after_fork() noexcept {
-    children().mutex.unlock();
+    if (!MULTIFORK_MUTANT(children_unheld))
+        children().mutex.unlock();
 }
 
 } // namespace detail

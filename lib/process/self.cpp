@@ -7,6 +7,8 @@
 #include "process/lifeline.hpp"
 #include "process/start_method.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sys/random.h>
@@ -27,13 +29,15 @@ extern "C" void before_fork_of_process() {
     lock_children_for_fork();
     lock_fork_server_for_fork();
     lock_start_method_for_fork();
-    self().mutex.lock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.lock();
     lock_lifeline_for_fork();
 }
 
 extern "C" void after_fork_in_parent_process() {
     unlock_lifeline_after_fork();
-    self().mutex.unlock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.unlock();
     unlock_start_method_after_fork();
     unlock_fork_server_after_fork();
     unlock_children_after_fork();
@@ -41,7 +45,8 @@ extern "C" void after_fork_in_parent_process() {
 
 extern "C" void after_fork_in_child_process() {
     cut_lifeline_in_child();
-    self().mutex.unlock();
+    if (!MULTIFORK_MUTANT(self_unheld))
+        self().mutex.unlock();
     unlock_start_method_after_fork();
     forget_fork_server_in_child();
     unlock_children_after_fork();

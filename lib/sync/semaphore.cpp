@@ -8,11 +8,12 @@
 namespace multifork {
 namespace {
 
-std::int64_t checked_permits(std::int64_t permits) {
+constexpr const char* plain_noun = "semaphore";
+
+std::int64_t checked_permits(std::int64_t permits, const char* noun) {
     if (permits < 0 || permits > core::max_permits)
-        throw InvalidArgument(
-            fmt::format("a semaphore of {} permits was asked for; 0 to {} will do", permits,
-                        core::max_permits));
+        throw InvalidArgument(fmt::format("a {} of {} permits was asked for; 0 to {} will do", noun,
+                                          permits, core::max_permits));
     return permits;
 }
 
@@ -28,43 +29,50 @@ Semaphore::Semaphore(arena::Object object)
     : cell_(reinterpret_cast<core::SemaphoreCell*>(object.data())), capacity_(cell_->capacity),
       domain_(&object.space().domain()), object_(std::move(object)) {}
 
-Semaphore::Semaphore(std::int64_t permits)
-    : Semaphore(arena::Object::make(core::semaphore_bytes(checked_permits(permits)),
+Semaphore::Semaphore(std::int64_t permits) : Semaphore(permits, plain_noun) {}
+
+Semaphore::Semaphore(std::int64_t permits, const char* noun)
+    : Semaphore(arena::Object::make(core::semaphore_bytes(checked_permits(permits, noun)),
                                     arena::Kind::semaphore, initialiser(permits))) {}
 
-Semaphore Semaphore::named(std::string_view name, arena::OpenMode mode, std::int64_t permits) {
+Semaphore Semaphore::named(std::string_view name, arena::OpenMode mode, std::int64_t permits,
+                           const char* noun) {
     arena::Identity identity;
     identity.kind = arena::Kind::semaphore;
-    identity.type_name = "semaphore";
-    identity.root_bytes = core::semaphore_bytes(checked_permits(permits));
+    identity.type_name = noun;
+    identity.root_bytes = core::semaphore_bytes(checked_permits(permits, noun));
     identity.parameters[0] = static_cast<std::uint64_t>(permits);
-    identity.what = "Semaphore";
+    identity.what = noun == plain_noun ? "Semaphore" : "BoundedSemaphore";
     Semaphore made(arena::named_object(name, mode, identity, initialiser(permits)));
     if (made.capacity_ != core::semaphore_ledger_size(permits))
         throw CorruptSharedMemory(fmt::format(
-            "the named semaphore '{}' was overwritten: its ledger has no size that fits; remove it",
+            "the named {} '{}' was overwritten: its ledger has no size that fits; remove it", noun,
             name));
     return made;
 }
 
 Semaphore Semaphore::create(std::string_view name, std::int64_t permits) {
-    return named(name, arena::OpenMode::create, permits);
+    return named(name, arena::OpenMode::create, permits, plain_noun);
 }
 Semaphore Semaphore::open(std::string_view name, std::int64_t permits) {
-    return named(name, arena::OpenMode::open, permits);
+    return named(name, arena::OpenMode::open, permits, plain_noun);
 }
 Semaphore Semaphore::open_or_create(std::string_view name, std::int64_t permits) {
-    return named(name, arena::OpenMode::open_or_create, permits);
+    return named(name, arena::OpenMode::open_or_create, permits, plain_noun);
 }
 bool Semaphore::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-void Semaphore::release(std::int64_t permits) {
+bool Semaphore::release_within(std::int64_t permits, std::int64_t limit) {
     if (permits < 1)
         throw InvalidArgument(
             fmt::format("release({}): at least one permit must be given back", permits));
-    if (!core::semaphore_release(cell(), *domain_, permits))
+    return core::semaphore_release(cell(), *domain_, permits, limit);
+}
+
+void Semaphore::release(std::int64_t permits) {
+    if (!release_within(permits, core::max_permits))
         throw InvalidArgument(
             fmt::format("release({}) would make more than {} permits", permits, core::max_permits));
 }

@@ -38,8 +38,7 @@ Scenario using_permits(const char* name, const Action& prepare_more, const Actio
     };
     scenario.operation = operation;
     scenario.check = [world](Round& round) {
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter sleeps on beside a permit"));
+        round.expect_all_done("a waiter sleeps on beside a permit");
         require(release_is_refused(*world->semaphore), "a release too many was let pass");
         const auto limit = std::chrono::nanoseconds(hang_limit_ns());
         for (int i = 0; i < 2; ++i)

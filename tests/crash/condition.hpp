@@ -182,8 +182,7 @@ inline Scenario going_to_sleep() {
             static_cast<void>(world->lock->recover());
         require(await([&] { return world->condition->waiters() == 2; }), "a waiter does not wait");
         world->condition->notify(2); // none of them for the dead
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a notification went to the dead"));
+        round.expect_all_done("a notification went to the dead");
     };
     return scenario;
 }
@@ -237,9 +236,7 @@ inline Pair with_a_waiter(const char* name, Pair::Order order, const std::shared
 
 inline Pair notify_and_wait(Pair::Order order) {
     const auto bare = std::make_shared<Bare>();
-    Pair pair = with_a_waiter(order == Pair::Order::a_first ? "condition: notify/wait, A first"
-                                                            : "condition: notify/wait, B first",
-                              order, bare);
+    Pair pair = with_a_waiter("condition: notify/wait", order, bare);
     pair.a = [bare] { core::condition_notify(*bare->cell, bare->domain(), 1); };
     pair.b_before_the_kill = true;
     pair.check = [bare](PairRound& round) {
@@ -254,9 +251,7 @@ inline Pair notify_and_wait(Pair::Order order) {
 /// dies.
 inline Pair hand_on(Pair::Order order) {
     const auto bare = std::make_shared<Bare>();
-    Pair pair = with_a_waiter(order == Pair::Order::a_first ? "condition: hand on, A first"
-                                                            : "condition: hand on, B first",
-                              order, bare);
+    Pair pair = with_a_waiter("condition: hand on", order, bare);
     pair.prepare_b = [bare, enter = pair.prepare_b] {
         enter();
         liveness::ThreadWord dead = liveness::nobody;

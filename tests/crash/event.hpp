@@ -35,8 +35,7 @@ inline Scenario setting(const char* name, const Shared& world) {
         if (!round.finished() && !world->event->is_set())
             world->event->set();
         require(world->event->is_set(), "set() returned, and the event is not set");
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter sleeps on beside an event that is set"));
+        round.expect_all_done("a waiter sleeps on beside an event that is set");
         world->event->clear();
         require(!world->event->is_set(), "clear() returned, and the event is set");
     };
@@ -68,8 +67,7 @@ inline Scenario pulse_with_sleepers() {
     scenario.check = [world](Round& round) {
         if (!round.finished())
             world->event->set();
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter missed a set() before a clear()"));
+        round.expect_all_done("a waiter missed a set() before a clear()");
     };
     return scenario;
 }
@@ -94,8 +92,7 @@ inline Scenario going_to_sleep() {
 inline Pair set_and_wait(Pair::Order order) {
     const auto world = std::make_shared<World>();
     Pair pair;
-    pair.name =
-        order == Pair::Order::a_first ? "event: set/wait, A first" : "event: set/wait, B first";
+    pair.name = "event: set/wait";
     pair.order = order;
     pair.set_up = [world] { world->event.emplace(); };
     pair.prepare_a = [world] { world->event->set(), world->event->clear(); };

@@ -1,4 +1,5 @@
 #include "crash/leases.hpp"
+#include "crash/lease_ends.hpp"
 
 #include "crash/harness/crash_test.hpp"
 

@@ -19,4 +19,13 @@ MULTIFORK_CRASH_TEST(a_dead_recoverer_can_be_recovered_from, recovering())
 MULTIFORK_CRASH_TEST(two_lockers_one_dies, two_lockers(Pair::Order::a_first))
 MULTIFORK_CRASH_TEST(two_lockers_the_later_one_dies, two_lockers(Pair::Order::b_first))
 
+// An exception is forty thousand instructions, most of them not ours.
+BOOST_AUTO_TEST_CASE(a_woken_waiter_that_is_told_of_a_death_tells_all, *ut::label("fast")) {
+    check(woken_waiter_and_barger_that_leaves(), {.kills = 30});
+}
+BOOST_AUTO_TEST_CASE(a_woken_waiter_that_is_told_of_a_death_tells_all_densely,
+                     *ut::label("full") * ut::timeout(900)) {
+    check(woken_waiter_and_barger_that_leaves(), {.kills = 600});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <thread>
 
 // A process dies in lock(), unlock() or recover(). Afterwards the lock is free, or its owner is
 // known to be dead; and nobody who waits is forgotten.
@@ -32,6 +33,17 @@ inline std::uint64_t use(Lock& lock) {
         } catch (const OwnerDied&) {
             static_cast<void>(lock.recover());
         }
+    }
+}
+
+/// Takes it, or learns that its owner is dead, and leaves it at that.
+inline std::uint64_t only_ask(Lock& lock) {
+    try {
+        lock.lock();
+        lock.unlock();
+        return took_it;
+    } catch (const OwnerDied&) {
+        return owner_died;
     }
 }
 
@@ -60,8 +72,7 @@ inline Scenario locking(const Shared& world, const char* name) {
         world->lock->unlock();
     };
     scenario.check = [world](Round& round) {
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter was forgotten"));
+        round.expect_all_done("a waiter was forgotten");
         require(try_use(*world->lock), "the lock is stuck");
         require(!world->lock->owner(), "the lock is not free");
     };
@@ -149,12 +160,7 @@ inline Scenario recovering() {
     Scenario scenario = locking(world, "recover after a death, waiters arrive");
     scenario.set_up = [world] {
         world->lock.emplace();
-        Partner dies([world] {
-            world->lock->lock();
-            return std::uint64_t{1};
-        });
-        dies.set_out();
-        require(dies.await_done(), "the first owner hangs");
+        do_and_die([world] { world->lock->lock(); });
     };
     scenario.prepare = [world] { static_cast<void>(world->lock->owner()); };
     scenario.operation = [world] { static_cast<void>(world->lock->recover()); };
@@ -178,23 +184,30 @@ inline Scenario all_told() {
     Scenario scenario = locking(world, "lock and hold, four waiters only want to know");
     scenario.operation = [world] { world->lock->lock(); };
     scenario.nothing_owed_at_the_end = false;
-    const Job waiter = [world] {
-        try {
-            world->lock->lock();
-            world->lock->unlock();
-            return std::uint64_t{took_it};
-        } catch (const OwnerDied&) {
-            return std::uint64_t{owner_died};
-        }
-    };
+    const Job waiter = [world] { return only_ask(*world->lock); };
     scenario.late = {waiter, waiter, waiter, waiter};
+    return scenario;
+}
+
+/// A barger takes the lock and ends in order, which wakes only those that sleep on its
+/// beacon: nobody does. The one that was woken by unlock() is told of the death, and tells all.
+inline Scenario woken_waiter_and_barger_that_leaves() {
+    const auto world = std::make_shared<World>();
+    Scenario scenario = woken("lock: woken, and told of a death, two asleep behind", world);
+    scenario.operation = [world] { only_ask(*world->lock); };
+    scenario.behind = {[world] { return only_ask(*world->lock); },
+                       [world] { return only_ask(*world->lock); }};
+    scenario.wake = [world] {
+        world->lock->unlock();
+        std::thread([world] { world->lock->lock(); }).join();
+    };
     return scenario;
 }
 
 inline Pair two_lockers(Pair::Order order) {
     const auto world = std::make_shared<World>();
     Pair pair;
-    pair.name = order == Pair::Order::a_first ? "lock/lock, A first" : "lock/lock, B first";
+    pair.name = "lock/lock";
     pair.order = order;
     pair.set_up = [world] { world->lock.emplace(); };
     pair.prepare_a = [world] { use(*world->lock); };

@@ -1,5 +1,6 @@
 #include "crash/array.hpp"
 #include "crash/crossing.hpp"
+#include "crash/lease_ends.hpp"
 #include "crash/leases.hpp"
 #include "crash/lock.hpp"
 #include "crash/objects.hpp"
@@ -8,6 +9,7 @@
 #include "crash/queue_pairs.hpp"
 #include "crash/semaphore.hpp"
 #include "crash/shareable_list.hpp"
+#include "crash/sweep.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
 #include "crash/wait.hpp"
@@ -24,6 +26,9 @@ using multifork::mutants::Mutant;
 namespace {
 
 constexpr Density dense{.kills = 0, .partner_places = 20};
+
+/// Of a long operation.
+constexpr Density strided{.kills = 700};
 
 /// Only where A is at its beginning and at its end, and B anywhere.
 constexpr Density ends{.kills = 1, .partner_places = 0};
@@ -63,6 +68,10 @@ MULTIFORK_MUTANT_TEST(keep_wake_up, wait_scenarios::wait_woken())
 MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
 MULTIFORK_MUTANT_TEST(unseen_change, pipe_scenarios::close_and_recv(Pair::Order::b_first, true),
                       ends)
+MULTIFORK_MUTANT_TEST(keep_debt, get_woken_beside_a_second_item<Plain>())
+MULTIFORK_MUTANT_TEST(tell_nobody, lock_scenarios::woken_waiter_and_barger_that_leaves(), ends)
+MULTIFORK_MUTANT_TEST(one_look, sweep_while_a_queue_gets_a_block(), ends)
+MULTIFORK_MUTANT_TEST(divide_forward, join_free_blocks(), strided)
 MULTIFORK_MUTANT_TEST(top_first, carve_a_block())
 MULTIFORK_MUTANT_TEST(size_first, array_scenarios::resize_alone())
 MULTIFORK_MUTANT_TEST(list_in_place, list_scenarios::set_alone())

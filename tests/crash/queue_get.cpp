@@ -16,6 +16,8 @@ MULTIFORK_CRASH_TEST(a_sleeping_producer_of_large_messages_gets_the_room,
 MULTIFORK_CRASH_TEST(a_dead_woken_consumer_hands_its_wake_up_on, get_woken<Plain>())
 MULTIFORK_CRASH_TEST(a_dead_woken_consumer_of_large_messages_hands_its_wake_up_on,
                      get_woken<Long>())
+MULTIFORK_CRASH_TEST(a_woken_consumer_wakes_the_next_for_a_second_item,
+                     get_woken_beside_a_second_item<Plain>())
 MULTIFORK_CRASH_TEST(a_consumer_that_dies_going_to_sleep_disturbs_nobody,
                      get_going_to_sleep<Plain>())
 

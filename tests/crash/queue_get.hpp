@@ -72,6 +72,26 @@ Scenario get_woken() {
     return scenario;
 }
 
+/// The same with a second item, for which nobody was woken: the flag was clear. Who was woken for
+/// the first one wakes the next for the second.
+template <class Kind>
+Scenario get_woken_beside_a_second_item() {
+    const auto world = std::make_shared<QueueWorld<Kind>>();
+    Scenario scenario = getting<Kind>(world, "get, woken, two items, one asleep behind", 0);
+    scenario.behind = {world->consumer()};
+    scenario.wake = [world] {
+        world->put(7);
+        world->put(8);
+    };
+    scenario.check = [world](Round& round) {
+        Numbers got{round.result_of(0, "a consumer sleeps on beside an item")};
+        for (const std::uint64_t n : world->drain())
+            got.push_back(n);
+        account_for_get<Kind>(world, round, got, 7);
+    };
+    return scenario;
+}
+
 template <class Kind>
 Scenario get_going_to_sleep() {
     const auto world = std::make_shared<QueueWorld<Kind>>();

@@ -12,8 +12,7 @@ using Order = Pair::Order;
 template <class Kind>
 Pair pair_of(const SharedQueue<Kind>& world, const char* name, Order order, std::uint64_t items) {
     Pair pair;
-    pair.name =
-        std::string(name) + (order == Order::a_first ? ", A first, " : ", B first, ") + Kind::what;
+    pair.name = std::string(name) + ", " + Kind::what;
     pair.order = order;
     pair.set_up = [world, items] { world->fresh(items); };
     pair.prepare_a = [world] { world->warm_up(); };

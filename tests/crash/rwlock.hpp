@@ -61,8 +61,7 @@ inline Scenario using_it(const char* name, const Shared& world, Action operation
     };
     scenario.operation = std::move(operation);
     scenario.check = [world](Round& round) {
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter was forgotten"));
+        round.expect_all_done("a waiter was forgotten");
         require(await([&] {
                     try {
                         return world->lock->try_lock();
@@ -203,12 +202,7 @@ inline Scenario recovering_it() {
                                  [world] { static_cast<void>(world->lock->recover()); });
     scenario.set_up = [world] {
         world->lock.emplace();
-        Partner dies([world] {
-            world->lock->lock();
-            return std::uint64_t{1};
-        });
-        dies.set_out();
-        require(dies.await_done(), "the first writer hangs");
+        do_and_die([world] { world->lock->lock(); });
     };
     scenario.prepare = [world] { static_cast<void>(world->lock->readers()); };
     scenario.late = {reader(world), writer(world)};

@@ -39,8 +39,7 @@ inline Scenario setting(const std::shared_ptr<World>& world, const char* name) {
     scenario.prepare = [world] { static_cast<void>(item(*world)); };
     scenario.operation = [world] { world->list->set(0, new_item()); };
     scenario.check = [world](Round& round) {
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "set() of a survivor hangs"));
+        round.expect_all_done("set() of a survivor hangs");
         const std::string now = item(*world);
         require(now == new_item() || (!round.finished() && round.partner_count() == 0),
                 "set() had returned");

@@ -63,8 +63,7 @@ inline Scenario thread_scenario(const std::shared_ptr<ThreadWorld>& world, const
             world->high_water = arena_domain().registry().high_water;
     };
     scenario.check = [world](Round& round) {
-        for (std::size_t i = 0; i < round.partner_count(); ++i)
-            static_cast<void>(round.result_of(i, "a waiter was not told that the thread is gone"));
+        round.expect_all_done("a waiter was not told that the thread is gone");
         expect_no_dead_thread_in_a_slot();
         // Slots are used again: there are never more than the processes of one round.
         require(arena_domain().registry().high_water <= world->high_water + 8,

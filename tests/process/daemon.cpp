@@ -23,11 +23,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void sleep_for_ever() {
-    for (;;)
-        pause();
-}
-
 /// Lets this process reap the orphans of its children, and so see how they ended.
 class Subreaper {
 public:
@@ -54,7 +49,7 @@ int end_of_daemon(Then then, bool wait_for_daemon = true) {
     mp::Process parent{[&] {
         auto* daemon = new mp::Process{{.daemon = true}, [&] {
                                            daemon_pid.store(getpid());
-                                           sleep_for_ever();
+                                           support::sleep_for_ever();
                                        }};
         daemon->start();
         if (wait_for_daemon)
@@ -77,7 +72,7 @@ BOOST_AUTO_TEST_CASE(the_destructor_terminates_it) {
     {
         mp::Process child{{.daemon = true}, [&] {
                               pid.store(getpid());
-                              sleep_for_ever();
+                              support::sleep_for_ever();
                           }};
         child.start();
         support::wait_until([&] { return pid.load() != 0; });
@@ -87,7 +82,7 @@ BOOST_AUTO_TEST_CASE(the_destructor_terminates_it) {
 
 BOOST_AUTO_TEST_CASE(the_destructor_terminates_one_that_has_hardly_begun) {
     for (int i = 0; i < 20; ++i) {
-        mp::Process child{{.daemon = true}, sleep_for_ever};
+        mp::Process child{{.daemon = true}, support::sleep_for_ever};
         child.start();
     }
     BOOST_TEST(mp::active_children().empty());
@@ -156,10 +151,10 @@ BOOST_AUTO_TEST_CASE(siblings_do_not_keep_it_alive) {
     mp::Value<int> daemon_pid;
     mp::Value<int> sibling_pid;
     mp::Process parent{[&] {
-        auto* daemon = new mp::Process{{.daemon = true}, sleep_for_ever};
+        auto* daemon = new mp::Process{{.daemon = true}, support::sleep_for_ever};
         daemon->start();
         daemon_pid.store(daemon->pid().value());
-        auto* sibling = new mp::Process{sleep_for_ever};
+        auto* sibling = new mp::Process{support::sleep_for_ever};
         sibling->start();
         sibling_pid.store(sibling->pid().value());
         raise(SIGKILL);
@@ -176,10 +171,10 @@ BOOST_AUTO_TEST_CASE(a_chain_of_daemons_dies_from_the_top) {
     const Subreaper subreaper;
     mp::Value<int> second_pid;
     mp::Process first{{.daemon = true}, [&] {
-                          mp::Process second{{.daemon = true}, sleep_for_ever};
+                          mp::Process second{{.daemon = true}, support::sleep_for_ever};
                           second.start();
                           second_pid.store(second.pid().value());
-                          sleep_for_ever();
+                          support::sleep_for_ever();
                       }};
     first.start();
     support::wait_until([&] { return second_pid.load() != 0; });
@@ -194,7 +189,7 @@ BOOST_AUTO_TEST_CASE(one_that_ignores_sigterm_is_killed, *boost::unit_test::time
         mp::Process child{{.daemon = true}, [&] {
                               signal(SIGTERM, SIG_IGN);
                               pid.store(getpid());
-                              sleep_for_ever();
+                              support::sleep_for_ever();
                           }};
         child.start();
         support::wait_until([&] { return pid.load() != 0; });

@@ -27,11 +27,6 @@ mp::arena::SpaceUsage usage() {
     return mp::arena::arena_usage();
 }
 
-void sleep_for_ever() {
-    for (;;)
-        pause();
-}
-
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(object_lifetimes)
@@ -146,7 +141,7 @@ BOOST_AUTO_TEST_CASE(a_child_made_by_raw_fork_is_counted_too) {
 BOOST_AUTO_TEST_CASE(a_million_objects_while_children_run, *boost::unit_test::timeout(60)) {
     std::vector<mp::Process> children;
     for (int i = 0; i < 3; ++i) {
-        children.emplace_back(mp::ProcessOptions{.daemon = true}, sleep_for_ever);
+        children.emplace_back(mp::ProcessOptions{.daemon = true}, support::sleep_for_ever);
         children.back().start();
     }
     const auto cycle = [](int i) {

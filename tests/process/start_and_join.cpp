@@ -28,11 +28,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void sleep_for_ever() {
-    for (;;)
-        pause();
-}
-
 class Worker : public mp::Process {
 public:
     explicit Worker(mp::Value<int> result) : Process({.name = "worker"}), result_(result) {}
@@ -167,7 +162,7 @@ BOOST_AUTO_TEST_CASE(the_destructor_joins) {
 }
 
 BOOST_AUTO_TEST_CASE(try_join_for_waits_as_long_as_it_is_told) {
-    mp::Process child{sleep_for_ever};
+    mp::Process child{support::sleep_for_ever};
     child.start();
     BOOST_TEST(!child.try_join_for(0s));
     BOOST_TEST(!child.try_join_for(-1h));
@@ -183,7 +178,7 @@ BOOST_AUTO_TEST_CASE(try_join_for_waits_as_long_as_it_is_told) {
 
 BOOST_AUTO_TEST_CASE(signals_end_with_their_negative_number) {
     const auto ends_with = [](int code, auto signal) {
-        mp::Process child{sleep_for_ever};
+        mp::Process child{support::sleep_for_ever};
         child.start();
         signal(child);
         support::expect_exit(child, code);

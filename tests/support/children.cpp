@@ -36,6 +36,11 @@ void expect_exit(ProcessHandle& child, int code) {
                             << (error ? ": " + error->text() : ""));
 }
 
+void sleep_for_ever() {
+    for (;;)
+        ::pause();
+}
+
 void run_in_child(std::function<void()> body) {
     Process child{std::move(body)};
     child.start();

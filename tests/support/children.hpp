@@ -31,6 +31,9 @@ void demand(bool holds, std::source_location where = std::source_location::curre
 /// Joins, and checks in the parent that the child ended with `code`; says the child's error().
 void expect_exit(ProcessHandle& child, int code = 0);
 
+/// What a child does until it is killed.
+[[noreturn]] void sleep_for_ever();
+
 /// Runs `body` in a Process and expects that it ends with 0.
 void run_in_child(std::function<void()> body);
 

@@ -1,6 +1,7 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/copy.hpp>
 #include <multifork/channel/raw_value.hpp>
+#include <multifork/sync/barrier.hpp>
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
@@ -172,16 +173,19 @@ BOOST_AUTO_TEST_CASE(a_child_grows_the_array_and_the_parent_sees_it) {
 
 BOOST_AUTO_TEST_CASE(the_lock_keeps_increments) {
     mp::Array<int> array{2};
-    const int rounds = support::scaled(20'000);
+    const int rounds = support::scaled(200'000);
+    mp::Barrier start{2};
     const auto work = [&] {
+        start.arrive_and_wait();
         for (int i = 0; i < rounds; ++i) {
             const std::scoped_lock hold(array.get_lock());
             array[1] += 1;
         }
     };
-    std::thread other(work);
-    support::run_in_child(work);
-    other.join();
+    mp::Process other(work);
+    other.start();
+    work();
+    support::expect_exit(other);
     BOOST_TEST(array[1] == 2 * rounds);
 }
 

@@ -3,6 +3,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "support/no_backstop.hpp"
 
 #include <multifork/liveness/tuning.hpp>
 
@@ -25,11 +26,6 @@ using Places = std::vector<std::size_t>;
 
 namespace {
 
-struct NoBackstop {
-    NoBackstop() { mp::liveness::tuning().tick_ns = 0; }
-    ~NoBackstop() { mp::liveness::tuning().tick_ns = 250'000'000; }
-};
-
 bool readable(int fd, int milliseconds) {
     pollfd entry{fd, POLLIN, 0};
     return ::poll(&entry, 1, milliseconds) == 1;
@@ -47,7 +43,7 @@ struct PlainPipe {
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(waiting, *boost::unit_test::fixture<NoBackstop>())
+BOOST_AUTO_TEST_SUITE(waiting, *boost::unit_test::fixture<support::NoBackstop>())
 
 BOOST_AUTO_TEST_CASE(queues_and_connections) {
     mp::Queue<int> queue{4};
@@ -232,7 +228,8 @@ BOOST_AUTO_TEST_CASE(what_is_closed_is_ready_and_its_memory_is_not_touched) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_child_makes_its_own_descriptor) {
+// ThreadSanitizer allows no thread in a child of a program with threads.
+BOOST_AUTO_TEST_CASE(a_child_makes_its_own_descriptor, *boost::unit_test::label("no_tsan")) {
     mp::Queue<int> queue{4};
     mp::Readiness ready{queue};
     BOOST_TEST(!readable(ready.fd(), 1));

@@ -6,6 +6,7 @@
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/lease.hpp>
 #include <multifork/channel/message_ring.hpp>
+#include <multifork/channel/named_queue.hpp>
 #include <multifork/error.hpp>
 #include <multifork/format.hpp>
 
@@ -76,7 +77,7 @@ private:
 /// \cost      a compare-and-swap, an exchange and one copy each; no system call unless somebody
 ///            must sleep or be woken
 template <Crossable T>
-class JoinableQueue {
+class JoinableQueue : public NamedQueue<JoinableQueue<T>, T> {
 public:
     using multifork_describable = void;
     using value_type = T;
@@ -84,24 +85,6 @@ public:
     /// \param capacity  items, at least 1
     /// \throws InvalidArgument, OutOfSharedMemory
     explicit JoinableQueue(std::size_t capacity) : JoinableQueue(make(layout(capacity))) {}
-
-    /// \name Named queues, for programs that are not related: as Queue's
-    /// @{
-    static constexpr std::size_t default_message_bytes = Shareable<T> ? 0 : 4u << 20;
-    static JoinableQueue create(std::string_view name, std::size_t capacity,
-                                std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::create, capacity, message_bytes);
-    }
-    static JoinableQueue open(std::string_view name, std::size_t capacity,
-                              std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::open, capacity, message_bytes);
-    }
-    static JoinableQueue open_or_create(std::string_view name, std::size_t capacity,
-                                        std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::open_or_create, capacity, message_bytes);
-    }
-    static bool remove(std::string_view name) { return arena::remove_named(name); }
-    /// @}
 
     /// Appends an item, waiting for room as long as it takes.
     /// \throws QueueClosed        when the queue is or becomes closed; nothing was put
@@ -216,6 +199,8 @@ public:
     /// @}
 
 private:
+    friend NamedQueue<JoinableQueue, T>;
+
     using Layout = TaskQueue::Layout;
 
     static Layout layout(std::size_t capacity) {
@@ -228,14 +213,9 @@ private:
     static JoinableQueue named(std::string_view name, arena::OpenMode mode, std::size_t capacity,
                                std::size_t message_bytes) {
         const Layout made = layout(capacity);
-        arena::Identity identity;
-        identity.kind = made.kind();
-        identity.type_name = typeid(T).name();
-        identity.root_bytes = made.shape.bytes();
-        identity.message_bytes = message_bytes;
-        identity.parameters[0] = capacity;
-        identity.parameters[1] = message_bytes;
-        identity.what = "JoinableQueue";
+        const auto identity = NamedQueue<JoinableQueue, T>::identity_of(
+            made.kind(), typeid(T).name(), made.shape.bytes(), capacity, message_bytes,
+            "JoinableQueue");
         return JoinableQueue(std::make_shared<const TaskQueue>(
             arena::named_object(name, mode, identity, [](std::byte*) {}), made));
     }

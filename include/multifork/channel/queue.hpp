@@ -6,6 +6,7 @@
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
+#include <multifork/channel/named_queue.hpp>
 #include <multifork/core/ring.hpp>
 #include <multifork/core/ring_batch.hpp>
 #include <multifork/format.hpp>
@@ -67,7 +68,7 @@ struct QueueLayout {
 /// must sleep or
 ///            be woken
 template <Crossable T>
-class Queue {
+class Queue : public NamedQueue<Queue<T>, T> {
 public:
     using multifork_describable = void;
     using value_type = T;
@@ -75,27 +76,6 @@ public:
     /// \param capacity  items, at least 1
     /// \throws InvalidArgument, OutOfSharedMemory
     explicit Queue(std::size_t capacity) : Queue(make(capacity), layout(capacity)) {}
-
-    /// \name Named queues, for programs that are not related
-    /// All must ask for the same T and capacity, and the same room for messages that outgrow a slot
-    /// (which a trivially copyable T never needs). \throws InvalidArgument, NotFound,
-    /// AlreadyExists, LayoutMismatch, OutOfSharedMemory
-    /// @{
-    static constexpr std::size_t default_message_bytes = Shareable<T> ? 0 : 4u << 20;
-    static Queue create(std::string_view name, std::size_t capacity,
-                        std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::create, capacity, message_bytes);
-    }
-    static Queue open(std::string_view name, std::size_t capacity,
-                      std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::open, capacity, message_bytes);
-    }
-    static Queue open_or_create(std::string_view name, std::size_t capacity,
-                                std::size_t message_bytes = default_message_bytes) {
-        return named(name, arena::OpenMode::open_or_create, capacity, message_bytes);
-    }
-    static bool remove(std::string_view name) { return arena::remove_named(name); }
-    /// @}
 
     /// Appends an element, waiting for room as long as it takes.
     ///
@@ -234,6 +214,8 @@ public:
     /// @}
 
 private:
+    friend NamedQueue<Queue, T>;
+
     static constexpr std::size_t slot_bytes =
         Shareable<T> ? (sizeof(T) + 7) / 8 * 8 : arena::message_slot_bytes;
     static_assert(!Shareable<T> || alignof(T) <= 64,
@@ -252,14 +234,8 @@ private:
     static Queue named(std::string_view name, arena::OpenMode mode, std::size_t capacity,
                        std::size_t message_bytes) {
         const QueueLayout made = layout(capacity);
-        arena::Identity identity;
-        identity.kind = made.kind;
-        identity.type_name = typeid(T).name();
-        identity.root_bytes = made.shape.bytes();
-        identity.message_bytes = message_bytes;
-        identity.parameters[0] = made.shape.capacity;
-        identity.parameters[1] = message_bytes;
-        identity.what = "Queue";
+        const auto identity = NamedQueue<Queue, T>::identity_of(
+            made.kind, typeid(T).name(), made.shape.bytes(), capacity, message_bytes, "Queue");
         return Queue(arena::named_object(name, mode, identity, [](std::byte*) {}), made);
     }
 
@@ -284,14 +260,16 @@ private:
 
     std::optional<T> get_before(platform::Deadline deadline) {
         if constexpr (Shareable<T>) {
-            alignas(T) std::array<std::byte, sizeof(T)> bytes;
-            const auto result = core::ring_get(
+            std::optional<T> got; // nothing is read unless something is got
+            static_cast<void>(core::ring_get(
                 *ring_, layout_.shape, *domain_, deadline,
-                [&](const std::byte* slot) { std::memcpy(bytes.data(), slot, sizeof(T)); },
-                [](std::byte*) {});
-            if (result != core::RingResult::done)
-                return std::nullopt;
-            return std::bit_cast<T>(bytes);
+                [&](const std::byte* slot) {
+                    alignas(T) std::array<std::byte, sizeof(T)> bytes;
+                    std::memcpy(bytes.data(), slot, sizeof(T));
+                    got.emplace(std::bit_cast<T>(bytes));
+                },
+                [](std::byte*) {}));
+            return got;
         } else {
             Message message;
             if (!message_get(*ring_, layout_.shape, object_, deadline, message))

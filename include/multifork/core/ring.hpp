@@ -171,7 +171,7 @@ class WakeDebt {
 public:
     explicit WakeDebt(std::atomic<std::uint32_t>& flag) noexcept : flag_(flag) {}
     ~WakeDebt() {
-        if (slept)
+        if (slept && !MULTIFORK_MUTANT(keep_debt))
             ring_signal(flag_);
     }
     WakeDebt(const WakeDebt&) = delete;

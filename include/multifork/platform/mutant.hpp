@@ -48,6 +48,18 @@ enum class Mutant {
     free_old_first,   ///< what a container replaces is freed before the commit
     keep_leftovers,   ///< the heir of a container's lock leaves the dead one's blocks
     trust_index,      ///< the heir of a dict's lock takes its index as it is
+    keep_debt,        ///< who leaves a queue keeps the wake-up that it got
+    tell_nobody,      ///< who is woken and told of a dead owner tells nobody
+    bell_in_front,    ///< a sleeper names the bell before the relay
+    one_look,         ///< a sweep does not look again at a block whose owner is dead
+    trust_links,      ///< who leaves a slot follows links that others may have overwritten
+    divide_forward,   ///< a run of free blocks is divided from the first block to the last
+    named_unheld,     ///< a fork does not wait for the lock of the named segments,
+    pipe_ends_unheld, ///< nor for that of the ends of pipes,
+    domains_unheld,   ///< nor for that of the spaces that are open,
+    self_unheld,      ///< nor for that of the process's own names,
+    children_unheld,  ///< nor for that of its children,
+    lookouts_unheld,  ///< nor for that of the lookouts
 };
 extern Mutant active;
 } // namespace multifork::mutants

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <multifork/arena/crossing.hpp>
-#include <multifork/arena/object.hpp>
-#include <multifork/core/semaphore_cell.hpp>
 #include <multifork/format.hpp>
+#include <multifork/platform/export.hpp>
+#include <multifork/sync/semaphore.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace multifork {
 
@@ -41,22 +42,18 @@ public:
     /// @}
 
     /// Takes a permit, waiting as long as it takes.
-    void acquire() {
-        static_cast<void>(core::semaphore_acquire(cell(), *domain_, platform::Deadline::never()));
-    }
+    void acquire() { semaphore_.acquire(); }
     /// Takes a permit if there is one. \return whether it was taken
-    [[nodiscard]] bool try_acquire() {
-        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::poll());
-    }
+    [[nodiscard]] bool try_acquire() { return semaphore_.try_acquire(); }
     /// Takes a permit, waiting at most `wait`; zero or less does not wait. \return whether it was
     /// taken
     template <class Rep, class Period>
     [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) {
-        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::after(wait));
+        return semaphore_.try_acquire_for(wait);
     }
     template <class Clock, class Duration>
     [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) {
-        return core::semaphore_acquire(cell(), *domain_, platform::Deadline::at(moment));
+        return semaphore_.try_acquire_until(moment);
     }
 
     /// Gives permits back.
@@ -65,7 +62,7 @@ public:
     void release(std::int64_t permits = 1);
 
     /// Free permits at this moment, those of killed holders included.
-    [[nodiscard]] std::int64_t value() const;
+    [[nodiscard]] std::int64_t value() const { return semaphore_.value(); }
     /// The permits that it was made with.
     [[nodiscard]] std::int64_t limit() const noexcept { return limit_; }
     /// `<BoundedSemaphore value=1 of 2>`
@@ -79,22 +76,11 @@ public:
     /// @}
 
 private:
-    BoundedSemaphore(arena::Object object, std::int64_t permits);
-    static BoundedSemaphore named(std::string_view name, arena::OpenMode mode,
-                                  std::int64_t permits);
+    BoundedSemaphore(Semaphore semaphore, std::int64_t permits)
+        : semaphore_(std::move(semaphore)), limit_(permits) {}
 
-    /// The cell, after a look at the one word in it that says how far its ledger reaches.
-    [[nodiscard]] core::SemaphoreCell& cell() const {
-        if (cell_->capacity != core::semaphore_ledger_size(limit_)) [[unlikely]]
-            throw_corrupt();
-        return *cell_;
-    }
-    [[noreturn]] static void throw_corrupt();
-
-    core::SemaphoreCell* cell_;
+    Semaphore semaphore_;
     std::int64_t limit_; // trusted, because not read from shared memory
-    liveness::Domain* domain_;
-    arena::Object object_;
 };
 
 } // namespace multifork

@@ -84,8 +84,15 @@ public:
     /// @}
 
 private:
+    friend class BoundedSemaphore; // holds one, under a name of its own
+
     explicit Semaphore(arena::Object object);
-    static Semaphore named(std::string_view name, arena::OpenMode mode, std::int64_t permits);
+    /// \param noun  what it is called in messages, and in the file of a named one
+    Semaphore(std::int64_t permits, const char* noun);
+    static Semaphore named(std::string_view name, arena::OpenMode mode, std::int64_t permits,
+                           const char* noun);
+    /// \return false, with nothing changed, when more than `limit` would be free
+    [[nodiscard]] bool release_within(std::int64_t permits, std::int64_t limit);
 
     /// The cell, after a look at the one word in it that says how far its ledger reaches.
     [[nodiscard]] core::SemaphoreCell& cell() const {

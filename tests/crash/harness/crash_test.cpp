@@ -2,7 +2,9 @@
 
 #include <multifork/liveness/tuning.hpp>
 
+#include <array>
 #include <cstdio>
+#include <cstdlib>
 
 namespace multifork::test::crash {
 
@@ -16,11 +18,20 @@ void no_backstop(unsigned spins) {
 namespace {
 
 void print(const Report& report) {
-    std::printf("%-66s %5lu instructions, %6lu kills, %5.0f kills/s, %lu strayed, %zu failures\n",
-                report.name.c_str(), report.instructions, report.kills,
-                static_cast<double>(report.kills) / report.seconds, report.strayed,
-                report.failures.size());
+    std::array<char, 256> line{};
+    std::snprintf(line.data(), line.size(),
+                  "%-66s %5lu instructions, %6lu kills, %5.0f kills/s, %lu strayed, %zu failures\n",
+                  report.name.c_str(), report.instructions, report.kills,
+                  static_cast<double>(report.kills) / report.seconds, report.strayed,
+                  report.failures.size());
+    std::fputs(line.data(), stdout);
     std::fflush(stdout);
+    // Also there, where tests/run adds up what all the tests have done.
+    if (const char* const log = std::getenv("MULTIFORK_CRASH_LOG"))
+        if (std::FILE* const file = std::fopen(log, "a")) {
+            std::fputs(line.data(), file);
+            std::fclose(file);
+        }
 }
 
 } // namespace

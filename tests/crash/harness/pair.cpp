@@ -86,7 +86,7 @@ struct PairCampaign {
 
     void failed(unsigned long k, unsigned long j, const std::string& what) {
         std::string text =
-            pair.name + ", k=" + std::to_string(k) + ", j=" + std::to_string(j) + ": " + what;
+            report.name + ", k=" + std::to_string(k) + ", j=" + std::to_string(j) + ": " + what;
         if (pair.state)
             text += " | " + pair.state();
         report.failures.push_back(text);
@@ -115,7 +115,7 @@ Report run(const Pair& pair, const Density& density) {
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     require(page != MAP_FAILED, "no page for a result");
     Report report;
-    report.name = pair.name;
+    report.name = pair.name + (pair.order == Pair::Order::a_first ? ", A first" : ", B first");
     const std::int64_t begin = now_ns();
     PairCampaign campaign{pair, density, report, static_cast<std::uint64_t*>(page)};
     campaign.run();

@@ -16,7 +16,7 @@ class PairRound;
 struct Pair {
     enum class Order : std::uint8_t { a_first, b_first };
 
-    std::string name;
+    std::string name; ///< what it is called, and who goes first, is printed
     Order order = Order::a_first;
     Action set_up;
     Action prepare_a = {};

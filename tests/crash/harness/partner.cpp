@@ -95,4 +95,15 @@ std::string Partner::state() const {
     return slate_->go == 0 ? "parked" : asleep() ? "asleep" : "running";
 }
 
+void do_and_die(const std::function<void()>& act) {
+    Partner dies([&act] {
+        act();
+        return std::uint64_t{1};
+    });
+    dies.set_out();
+    if (!dies.await_done())
+        throw Failure("the one that was meant to die before the round hangs");
+    static_cast<void>(dies.result());
+}
+
 } // namespace multifork::test::crash

@@ -44,4 +44,7 @@ private:
     pid_t pid_ = -1;
 };
 
+/// Another process does `act`, and dies.
+void do_and_die(const std::function<void()>& act);
+
 } // namespace multifork::test::crash

@@ -19,6 +19,11 @@ std::uint64_t Round::result_of(std::size_t i, std::string_view otherwise) {
     return partner(i).result();
 }
 
+void Round::expect_all_done(std::string_view otherwise) {
+    for (std::size_t i = 0; i < partner_count(); ++i)
+        static_cast<void>(result_of(i, otherwise));
+}
+
 std::size_t Round::partners_done() const {
     return static_cast<std::size_t>(
         std::count_if(partners_.begin(), partners_.end(), [](const auto& p) { return p->done(); }));

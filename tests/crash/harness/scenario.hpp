@@ -57,6 +57,8 @@ public:
     [[nodiscard]] std::size_t partner_count() const { return partners_.size(); }
     /// Waits for the partner to be done. \throws Failure with `otherwise` when it hangs
     std::uint64_t result_of(std::size_t i, std::string_view otherwise);
+    /// Waits for all of them. \throws Failure with `otherwise` when one hangs
+    void expect_all_done(std::string_view otherwise);
     /// How many partners are done now.
     [[nodiscard]] std::size_t partners_done() const;
 

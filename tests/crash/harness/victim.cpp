@@ -6,9 +6,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <string>
 #include <unordered_map>
@@ -113,7 +113,7 @@ void Victim::stopped(int status) {
         ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, rip), nullptr));
     place_ = Place::standing;
     const int signal = WSTOPSIG(status) & 0x7F; // a system call's begin or end is marked by 0x80
-    if (signal == SIGCHLD) // a child of the victim has ended, which it ignores
+    if (signal == SIGCHLD)                      // a child of the victim has ended, which it ignores
         return;
     if (signal != SIGTRAP)
         throw Failure("the victim got signal " + std::to_string(signal) +
@@ -256,7 +256,8 @@ void Victim::run_to_sleep() {
         if (::ptrace(PTRACE_SYSCALL, pid_, nullptr, nullptr) != 0 || !await_stop(hang_limit_ns()))
             throw Failure("the victim is neither asleep nor at its end");
         if (place_ == Place::standing &&
-            is_a_sleep(::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, orig_rax), nullptr)))
+            is_a_sleep(
+                ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, orig_rax), nullptr)))
             step_and_perhaps_sleep();
     }
     if (place_ != Place::asleep)

@@ -3,8 +3,8 @@
 #include "crash/harness/path.hpp"
 
 #include <cstdint>
-#include <optional>
 #include <functional>
+#include <optional>
 
 #include <sys/types.h>
 
