@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(all_kinds_of_values_cross) {
     mp::Pool pool{2};
     BOOST_TEST(pool.apply([](const std::string& a, double b) { return a + std::to_string(b); },
                           "x"s, 0.5) == "x0.500000");
-    const int three = 3;
+    int three = 3;
     BOOST_TEST((pool.map([three](int x) { return three * x; }, std::list{1, 2, 3}) ==
                 std::vector{3, 6, 9}));
     const std::vector<Point> points{{1, 2, "a"}, {3, 4, std::string(1000, 'b')}};
