@@ -46,8 +46,7 @@ arena::Handover write_order(Order order, const arena::Object& board, const Calla
     if (board)
         order.board = arena::address_of(board);
     writer(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name,
-           static_cast<std::uint32_t>(order.method), order.authkey,
-           platform::log_state().bits);
+           static_cast<std::uint32_t>(order.method), order.authkey, platform::log_state().bits);
     write(writer, order.board);
     target.write(writer);
 

@@ -197,7 +197,8 @@ void Process::be_the_child(bool was_alone) {
 
     const auto become_and_run = [&] {
         detail::Self& self = detail::self();
-        self.parent = ParentProcess{child.parent_pid, std::exchange(self.name, child.name)};
+        self.parent = ParentProcess{child.parent_pid, self.shown_name()};
+        self.name = child.name;
         self.identity = std::move(child.identity);
         self.children_named = 0;
         self.daemon = child.daemon;

@@ -77,7 +77,7 @@ NewName next_child_name(std::string_view prefix) {
 std::string own_authkey() {
     Self& me = self();
     const std::scoped_lock hold(me.mutex);
-    if (me.authkey.empty()) {
+    if (!me.authkey) {
         std::string key(32, '\0');
         for (std::size_t done = 0; done < key.size();) {
             const ssize_t got = ::getrandom(key.data() + done, key.size() - done, 0);
@@ -87,7 +87,7 @@ std::string own_authkey() {
         }
         me.authkey = std::move(key);
     }
-    return me.authkey;
+    return *me.authkey;
 }
 
 } // namespace multifork::detail

@@ -14,13 +14,14 @@ namespace multifork::detail {
 /// What this process knows about itself; one a process, replaced in a child.
 struct Self {
     std::mutex mutex;
-    std::string name = "MainProcess";
+    std::optional<std::string> name; ///< nothing: "MainProcess"
+    [[nodiscard]] std::string shown_name() const { return name.value_or("MainProcess"); }
     std::vector<std::uint32_t>
         identity; ///< {2, 1}: the first child of the second child of the main process
     std::uint32_t children_named = 0;
     std::optional<ParentProcess> parent;
     bool daemon = false;
-    std::string authkey; ///< "": not made yet; the same in all of the tree
+    std::optional<std::string> authkey; ///< made at first use; the same in all of the tree
 };
 
 [[nodiscard]] Self& self() noexcept;

@@ -26,7 +26,7 @@ struct Choice {
     std::mutex mutex;
     StartMethod inherited = StartMethod::fork;
     std::optional<StartMethod> chosen;
-    std::string program; // "": this one
+    std::optional<std::string> program; // nothing: this one
     std::vector<std::string> preload;
 };
 
@@ -156,8 +156,8 @@ void inherit_start_method(StartMethod method) noexcept {
 std::string executable() {
     {
         const std::scoped_lock hold(the_choice->mutex);
-        if (!the_choice->program.empty())
-            return the_choice->program;
+        if (the_choice->program)
+            return *the_choice->program;
     }
     constexpr const char* self = "/proc/self/exe";
     if (::access(self, X_OK) != 0)

@@ -20,7 +20,7 @@ int ppid() noexcept {
 
 std::string name() {
     const std::scoped_lock hold(detail::self().mutex);
-    return detail::self().name;
+    return detail::self().shown_name();
 }
 
 void set_name(std::string name) {
