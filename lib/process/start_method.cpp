@@ -109,7 +109,9 @@ void set_start_method(std::string_view name, bool force) {
 
 void set_executable(const std::filesystem::path& program) {
     const std::scoped_lock hold(the_choice->mutex);
-    the_choice->program = program.string();
+    the_choice->program.reset();
+    if (!program.empty())
+        the_choice->program = program.string();
 }
 
 void set_forkserver_preload(std::vector<std::filesystem::path> libraries) {

@@ -43,7 +43,7 @@ enum class StartMethod : std::uint8_t {
 MULTIFORK_API void set_start_method(std::string_view name, bool force = false);
 
 /// The program that spawned children and the fork server run: this one, unless this says otherwise.
-/// It must be the same build, at another path.
+/// It must be the same build, at another path; "" means this one again.
 MULTIFORK_API void set_executable(const std::filesystem::path& program);
 
 /// Shared libraries that the fork server loads, so that its children need not.
