@@ -161,7 +161,7 @@ class MULTIFORK_API RemoteError : public Error {
 public:
     RemoteError(std::string type_name, std::string text, std::string process_name, int pid);
 
-    /// The exception's type as the compiler spells it; "unknown" for what is no std::exception.
+    /// The exception's type as the compiler spells it, "int" too.
     [[nodiscard]] const std::string& type_name() const noexcept { return type_name_; }
     /// What what() said in the child, cut to the length that the child had room for.
     [[nodiscard]] const std::string& text() const noexcept { return text_; }

@@ -94,7 +94,10 @@ void Heap::sweep_locked() noexcept {
             put_free(at);
         else if (tag == process_tag && process_is_gone(owner))
             retire_or_free(at);
-        else if (tag == ring_tag && is_orphan(at))
+    });
+    // After the messages: a hold may lie before the message that it belonged to.
+    walk([&](std::uint64_t at) {
+        if ((block(at).owner.load(relaxed) & owner_tag_mask) == ring_tag && is_orphan(at))
             put_free(at);
     });
     free_unreachable();
