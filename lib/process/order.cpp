@@ -22,7 +22,8 @@ void read(ByteReader& reader, arena::ObjectAddress& address) {
     reader(address.offset, address.serial, address.bytes, address.kind, address.name);
 }
 
-bool born = false; // set before the target runs, and never changed again
+arena::Object* own_board = nullptr; // never deleted
+bool born = false;                  // set before the target runs, and never changed again
 
 Order read_order(ByteReader& reader) {
     Order order;
@@ -84,9 +85,8 @@ int follow_order(const arena::Handover& told) {
         hold_on_to_parent();
     if (order.board.kind != 0) {
         // Kept until the process ends, also when its parent has gone: exit handlers tell it things.
-        auto* const board =
-            new arena::Object(arena::object_at(order.board, arena::Kind::board)); // NOLINT
-        report_to(board_in(*board));
+        own_board = new arena::Object(arena::object_at(order.board, arena::Kind::board)); // NOLINT
+        report_to(board_in(*own_board));
     }
     return run_reporting([&] {
         auto target = read_callable(reader);

@@ -25,8 +25,11 @@ bool is_mapped(std::uint64_t address) {
     while (maps != nullptr && std::fgets(line.data(), line.size(), maps.get()) != nullptr) {
         std::uint64_t begin = 0;
         std::uint64_t end = 0;
+        // Two small numbers side by side would often look like an address in the arena, or in
+        // another reservation of that size.
+        constexpr std::uint64_t reservation = 1ull << 32;
         if (std::sscanf(line.data(), "%lx-%lx", &begin, &end) == 2 && address >= begin &&
-            address < end)
+            address < end && end - begin < reservation)
             return true;
     }
     return false;
