@@ -10,6 +10,7 @@
 
 #include <condition_variable>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -333,6 +334,13 @@ BOOST_AUTO_TEST_CASE(names_that_no_start_method_has) {
             support::expect_error<mp::InvalidArgument>(
                 call, {std::string("'") + name + "'", "spawn", "forkserver"});
     }
+}
+
+// The arena reserves so many addresses that two small numbers side by side may look like one.
+BOOST_AUTO_TEST_CASE(a_number_that_lies_in_the_arena_is_a_number) {
+    const mp::Value<int> somewhere{1};
+    const auto number = reinterpret_cast<std::uintptr_t>(mp::arena::tree_space().at(1 << 20));
+    support::run_in_child(mp::get_context("spawn"), [number] { support::demand(number != 0); });
 }
 
 BOOST_AUTO_TEST_CASE(preloading_comes_before_the_server) {
