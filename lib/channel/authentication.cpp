@@ -36,6 +36,9 @@ std::string random_text(std::size_t count) {
 }
 
 std::string response_to(std::string_view challenge, std::string_view key) {
+    // By default exit() takes apart what other threads may be using: a server's never end before
+    // their process does.
+    static_cast<void>(::OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr));
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int length = 0;
     if (::HMAC(::EVP_sha256(), key.data(), static_cast<int>(key.size()),

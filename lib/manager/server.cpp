@@ -46,8 +46,11 @@ void Server::serve() {
             connection = listener_.accept();
         } catch (const ConnectionClosed&) {
             return;
+        } catch (const AuthenticationError& error) { // another user's process
+            platform::log(LogLevel::info, error.what());
+            continue;
         } catch (const Error& error) {
-            // Another user's process; or no descriptor left: some may be free soon.
+            // No descriptor left. Nothing tells when one is free; the caller waits in the backlog.
             platform::log(LogLevel::info, error.what());
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
             continue;

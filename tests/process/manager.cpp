@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -340,6 +341,24 @@ BOOST_AUTO_TEST_CASE(callers_that_are_killed_harm_nobody) {
     gate.call("pass");
     manager.shutdown();
     BOOST_TEST(orderly(manager) == 0);
+}
+
+mp::Value<int>* taken_apart = nullptr;
+
+// Threads of a server end when their process does, and may be in OpenSSL then.
+BOOST_AUTO_TEST_CASE(exit_leaves_what_threads_use) {
+    auto manager = counters();
+    manager.start();
+    mp::Value<int> count{0};
+    mp::Process caller{[&] {
+        static_cast<void>(mp::Client(manager.address(), {.authkey = manager.authkey()}));
+        taken_apart = &count;
+        BOOST_TEST(::OPENSSL_atexit([] { taken_apart->fetch_add(1); }) == 1);
+    }};
+    caller.start();
+    caller.join();
+    BOOST_TEST(caller.exitcode().value() == 0);
+    BOOST_TEST(count.load() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_is_killed_is_an_error_not_a_hang) {
