@@ -100,14 +100,17 @@ MULTIFORK_API void detach_this_thread() noexcept;
 /// next operation in another domain, the kernel wakes a sleeper of this domain should the thread
 /// die.
 ///
-/// Two loads and a store when the thread is attached.
+/// Three loads when the thread is attached and was in this domain last. It looks before it stores:
+/// a store here has to leave the processor before the atomic instruction that follows can begin,
+/// which cost 5 % of an uncontended Lock.
 ///
 /// \param index  domain.index(), for callers that keep it at hand: it saves a dependent load
 inline ThreadWord enter(Domain& domain, std::uint32_t index) {
     const Seat& seat = this_thread.seats[index];
     if (seat.me == nobody) [[unlikely]]
         return attach(domain);
-    *this_thread.op_pending = MULTIFORK_MUTANT(no_bell) ? nullptr : seat.bell;
+    if (*this_thread.op_pending != seat.bell) [[unlikely]]
+        *this_thread.op_pending = MULTIFORK_MUTANT(no_bell) ? nullptr : seat.bell;
     // The kernel looks at op_pending when this thread is dead: the store must not sink below the
     // operation.
     std::atomic_signal_fence(std::memory_order_seq_cst);
