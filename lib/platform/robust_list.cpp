@@ -27,8 +27,13 @@ void* without_mark(void* link) noexcept {
     return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(link) & ~std::uintptr_t{1});
 }
 
+/// Where the link back of the entry at this address lies. The address may be anything, also null.
+void* link_back_of(void* entry) noexcept {
+    return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(entry) - sizeof(void*));
+}
+
 void*& previous_of(void* entry) noexcept {
-    return static_cast<void**>(without_mark(entry))[-1];
+    return *static_cast<void**>(link_back_of(without_mark(entry)));
 }
 
 /// Whether there is a pointer at `place` and it leads to `target`. The place may be anything: it
@@ -85,7 +90,7 @@ bool robust_unlink(RobustHead& head, RobustNode& node) noexcept {
     if (!MULTIFORK_MUTANT(trust_links) &&
         ((before != &head.list && !leads_to(before, &node.next)) ||
          (before == &head.list && without_mark(head.list) != &node.next) ||
-         (after != &head.list && !leads_to(static_cast<void**>(after) - 1, &node.next))))
+         (after != &head.list && !leads_to(link_back_of(after), &node.next))))
         return false;
     *static_cast<void**>(before) = node.next; // from here on the kernel does not find it
     compiler_barrier();

@@ -1,6 +1,7 @@
 #include "process/order.hpp"
 
 #include "arena/space_impl.hpp"
+#include "platform/immortal.hpp"
 #include "platform/log.hpp"
 #include "process/in_child.hpp"
 #include "process/lifeline.hpp"
@@ -10,6 +11,7 @@
 #include <multifork/channel/connection.hpp>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace multifork::detail {
@@ -22,8 +24,9 @@ void read(ByteReader& reader, arena::ObjectAddress& address) {
     reader(address.offset, address.serial, address.bytes, address.kind, address.name);
 }
 
-arena::Object* own_board = nullptr; // never deleted
-bool born = false;                  // set before the target runs, and never changed again
+// Kept until the process ends, also when its parent has gone: exit handlers tell it things.
+constinit platform::Immortal<std::optional<arena::Object>> own_board;
+bool born = false; // set before the target runs, and never changed again
 
 Order read_order(ByteReader& reader) {
     Order order;
@@ -83,11 +86,8 @@ int follow_order(const arena::Handover& told) {
     inherit_start_method(order.method);
     if (order.daemon)
         hold_on_to_parent();
-    if (order.board.kind != 0) {
-        // Kept until the process ends, also when its parent has gone: exit handlers tell it things.
-        own_board = new arena::Object(arena::object_at(order.board, arena::Kind::board)); // NOLINT
-        report_to(board_in(*own_board));
-    }
+    if (order.board.kind != 0)
+        report_to(board_in(own_board->emplace(arena::object_at(order.board, arena::Kind::board))));
     return run_reporting([&] {
         auto target = read_callable(reader);
         parcel.reset();
