@@ -117,7 +117,9 @@ MULTIFORK_EACH_START_METHOD(T_001_set_executable) {
 }
 
 // As in a sandbox that hides /proc. The program is a fresh one: the library loads there, too.
-BOOST_AUTO_TEST_CASE(T_017_a_program_that_does_not_know_its_path_spawn) {
+// The sanitizers' runtimes need /proc themselves.
+BOOST_AUTO_TEST_CASE(T_017_a_program_that_does_not_know_its_path_spawn,
+                     *boost::unit_test::label("no_asan") * boost::unit_test::label("no_tsan")) {
     const Folder folder;
     const std::string path = own_path();
     const std::string err = folder.path / "stderr";
