@@ -44,30 +44,34 @@ void Space::Impl::format(std::byte* base, const SegmentShape& shape) noexcept {
 ProcessId Space::Impl::self() {
     // Before the mutex: attaching may come back here.
     static_cast<void>(liveness::enter(domain));
-    const std::scoped_lock hold(mutex_);
-    if (self_pid_ != platform::process_id()) {
-        self_ = heap.begin_process(0, platform::process_id());
-        self_pid_ = platform::process_id();
-    }
-    return self_;
+    if (const auto known = self_if_any())
+        return *known;
+    const std::scoped_lock hold(making_self_);
+    if (!self_if_any())
+        know_self(heap.begin_process(0, platform::process_id()));
+    return *self_if_any();
 }
 
-std::optional<ProcessId> Space::Impl::self_if_any() {
-    const std::scoped_lock hold(mutex_);
-    if (self_pid_ != platform::process_id())
+std::optional<ProcessId> Space::Impl::self_if_any() const noexcept {
+    // acquire: pairs with the store in know_self(). A process stores once, so the rest is its own.
+    if (self_pid_.load(std::memory_order_acquire) != platform::process_id())
         return std::nullopt;
-    return self_;
+    return ProcessId{self_record_.load(std::memory_order_relaxed),
+                     self_serial_.load(std::memory_order_relaxed)};
+}
+
+void Space::Impl::know_self(ProcessId self) noexcept {
+    // relaxed: published by the last store
+    self_record_.store(self.record, std::memory_order_relaxed);
+    self_serial_.store(self.serial, std::memory_order_relaxed);
+    self_pid_.store(platform::process_id(), std::memory_order_release);
 }
 
 void Space::Impl::become(ProcessId born) noexcept {
-    // Runs in a forked child before any other thread exists; the mutex may be held by a thread of
-    // the parent.
-    new (&mutex_) std::mutex;
     if (!heap.is_current(born))
         return; // the first operation will make a record
     heap.records()[born.record].pid = platform::process_id();
-    self_ = born;
-    self_pid_ = platform::process_id();
+    know_self(born);
 }
 
 void Space::Impl::anchor_here() noexcept {

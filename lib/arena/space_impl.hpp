@@ -6,6 +6,7 @@
 
 #include <multifork/arena/space.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -29,9 +30,12 @@ public:
     /// This process's record, made when it has none: after a raw clone(), say. \throws
     /// TooManyThreads
     [[nodiscard]] ProcessId self();
-    [[nodiscard]] std::optional<ProcessId> self_if_any();
+    [[nodiscard]] std::optional<ProcessId> self_if_any() const noexcept;
     /// In a forked child: makes the record that its parent has begun its own, if it is still that.
     void become(ProcessId born) noexcept;
+    /// Around a fork, so that the child does not inherit a mutex that another thread holds.
+    void hold_for_fork() { making_self_.lock(); }
+    void let_go_after_fork() noexcept { making_self_.unlock(); }
     void set_process_name(std::string_view name);
     /// Makes the calling thread the one by whose beacon others learn of the end of this process,
     /// unless there is one already.
@@ -45,9 +49,12 @@ public:
     Heap heap;
 
 private:
-    std::mutex mutex_;
-    std::uint32_t self_pid_ = 0;
-    ProcessId self_;
+    void know_self(ProcessId self) noexcept;
+
+    std::mutex making_self_; // of what follows; readers go without
+    std::atomic<std::uint32_t> self_record_{0};
+    std::atomic<std::uint64_t> self_serial_{0};
+    std::atomic<std::uint32_t> self_pid_{0}; // stored last: whose the two above are
 };
 
 /// The arena if it was made already, else nullptr.

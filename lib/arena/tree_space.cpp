@@ -100,6 +100,8 @@ extern "C" void before_fork() {
     lock_pipe_ends_for_fork();
     take_pipe_ends_for_child(born);
     lock_named_for_fork();
+    if (tree != nullptr)
+        tree->impl().hold_for_fork();
     liveness::before_fork();
 }
 
@@ -107,16 +109,20 @@ extern "C" void after_fork_in_parent() {
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
     unlock_pipe_ends_after_fork();
+    if (Space* const tree = the_tree.load(); tree != nullptr)
+        tree->impl().let_go_after_fork();
     making.unlock();
 }
 
 extern "C" void after_fork_in_child() {
     liveness::after_fork_in_child();
     unlock_named_after_fork();
-    making.unlock();
     Space* const tree = the_tree.load();
-    if (tree != nullptr)
+    if (tree != nullptr) {
+        tree->impl().let_go_after_fork();
         tree->impl().become(std::exchange(born, {}));
+    }
+    making.unlock();
     keep_pipe_ends_in_child(tree != nullptr && tree->impl().self_if_any().has_value());
     unlock_pipe_ends_after_fork();
     if (!holds_pipe_ends())

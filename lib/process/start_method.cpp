@@ -18,6 +18,7 @@
 #include <fstream>
 #include <mutex>
 #include <optional>
+#include <set>
 
 namespace multifork {
 namespace {
@@ -36,18 +37,34 @@ constinit std::atomic<bool> warned{false};
 
 constexpr std::array methods{StartMethod::fork, StartMethod::spawn, StartMethod::forkserver};
 
+#if defined(__SANITIZE_THREAD__)
+#define MULTIFORK_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MULTIFORK_TSAN 1
+#endif
+#endif
+
 /// The names of this process's threads but the calling one and the library's.
 std::vector<std::string> other_threads() {
-    std::vector<std::string> names;
+    std::set<int> others;
     std::error_code error;
-    const std::string own = std::to_string(::gettid());
-    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
-        if (task.path().filename() == own ||
-            detail::is_own_thread(std::atoi(task.path().filename().c_str())))
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error))
+        others.insert(std::atoi(task.path().filename().c_str()));
+    others.erase(::gettid());
+#ifdef MULTIFORK_TSAN
+    // ThreadSanitizer's own thread is the first one that a process gets beside its main thread, and
+    // its mutexes are held over a fork.
+    if (const auto first = others.upper_bound(::getpid()); first != others.end())
+        others.erase(first);
+#endif
+    std::vector<std::string> names;
+    for (const int thread : others) {
+        if (detail::is_own_thread(thread))
             continue;
         std::string name;
-        std::getline(std::ifstream(task.path() / "comm"), name);
-        names.push_back(name.empty() ? task.path().filename().string() : name);
+        std::getline(std::ifstream(fmt::format("/proc/self/task/{}/comm", thread)), name);
+        names.push_back(name.empty() ? std::to_string(thread) : name);
     }
     return names;
 }

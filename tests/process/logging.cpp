@@ -175,7 +175,9 @@ BOOST_AUTO_TEST_CASE(a_child_has_its_parents_level_and_its_own_name) {
     BOOST_TEST(told[1].starts_with("[INFO/MainProcess]"));
 }
 
-BOOST_AUTO_TEST_CASE(lines_of_threads_and_processes_do_not_mix) {
+// Its children are forked beside a thread and start threads: ThreadSanitizer ends such a process.
+BOOST_AUTO_TEST_CASE(lines_of_threads_and_processes_do_not_mix,
+                     *boost::unit_test::label("no_tsan")) {
     const auto result = support::run_program("log-many");
     BOOST_TEST(result.code == 0);
     const std::regex form(
