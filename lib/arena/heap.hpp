@@ -1,6 +1,7 @@
 #pragma once
 
 #include "arena/layout.hpp"
+#include "platform/compiler_barrier.hpp"
 
 #include <multifork/core/pipe_cell.hpp>
 #include <multifork/liveness/domain.hpp>
@@ -22,10 +23,7 @@ inline constexpr std::uint64_t page_bytes = 4096;
     return (n + page_bytes - 1) / page_bytes * page_bytes;
 }
 
-/// What a death leaves behind is a prefix of the compiled program: on both sides of a COMMIT.
-inline void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 /// The allocator over one segment's blocks (layout.hpp): first what is shared, then who may do
 /// what.

@@ -1,4 +1,7 @@
+#include "platform/compiler_barrier.hpp"
+
 #include <multifork/channel/container.hpp>
+#include <multifork/channel/named_container.hpp>
 #include <multifork/error.hpp>
 #include <multifork/platform/mutant.hpp>
 
@@ -13,10 +16,7 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed; // all under the container's lock
 
-/// What a death leaves behind is a prefix of the compiled program: on both sides of a COMMIT.
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 } // namespace
 

@@ -1,4 +1,5 @@
-#include <multifork/channel/dict.hpp>
+#include "platform/compiler_barrier.hpp"
+
 #include <multifork/channel/dict_store.hpp>
 #include <multifork/error.hpp>
 #include <multifork/platform/mutant.hpp>
@@ -14,9 +15,7 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed; // all under the container's lock
 
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 } // namespace
 

@@ -102,8 +102,6 @@ std::string describe(std::span<const std::byte> bytes, std::string_view name) {
 
 namespace {
 
-constexpr detail::ContainerIdentity identity{arena::Kind::dict, "namespace", "Namespace"};
-
 std::string_view text_of(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -112,17 +110,6 @@ std::string_view text_of(std::span<const std::byte> bytes) noexcept {
 
 Namespace::Namespace(arena::Object object) : store_(std::move(object), true, true, "Namespace") {}
 Namespace::Namespace() : Namespace(detail::make_container(arena::Kind::dict)) {}
-
-Namespace Namespace::create(std::string_view name, std::size_t bytes) {
-    return Namespace(detail::named_container(name, arena::OpenMode::create, identity, bytes));
-}
-Namespace Namespace::open(std::string_view name) {
-    return Namespace(detail::named_container(name, arena::OpenMode::open, identity, 0));
-}
-Namespace Namespace::open_or_create(std::string_view name, std::size_t bytes) {
-    return Namespace(
-        detail::named_container(name, arena::OpenMode::open_or_create, identity, bytes));
-}
 
 std::size_t Namespace::entry(std::string_view name) const {
     const auto found = store_.find(key(name));

@@ -1,3 +1,5 @@
+#include "platform/compiler_barrier.hpp"
+
 #include <multifork/core/dict_table.hpp>
 #include <multifork/platform/mutant.hpp>
 
@@ -8,10 +10,7 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed; // all under the container's lock
 
-/// What a death leaves behind is a prefix of the compiled program: on both sides of a COMMIT.
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 } // namespace
 

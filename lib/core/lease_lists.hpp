@@ -1,5 +1,7 @@
 #pragma once
 
+#include "platform/compiler_barrier.hpp"
+
 #include <multifork/core/lease_queue.hpp>
 
 #include <algorithm>
@@ -19,9 +21,7 @@ using liveness::ThreadWord;
 // it; hence relaxed. Compiler barriers keep each commit between what it needs and what follows.
 inline constexpr auto relaxed = std::memory_order_relaxed;
 
-inline void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 [[noreturn]] void corrupt(const LeaseQueue& queue);
 

@@ -1,5 +1,6 @@
 #include "liveness/registry.hpp"
 #include "liveness/sleep.hpp"
+#include "platform/compiler_barrier.hpp"
 #include "platform/futex.hpp"
 
 #include <multifork/core/semaphore_cell.hpp>
@@ -22,9 +23,7 @@ using Entry = SemaphoreCell::Entry;
 // needs and what follows from it.
 constexpr auto relaxed = std::memory_order_relaxed;
 
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 // What lies in shared memory may be garbage; a sum of what these give never overflows.
 std::int64_t sane(const std::atomic<std::int64_t>& number) noexcept {

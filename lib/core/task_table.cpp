@@ -1,6 +1,7 @@
 #include <multifork/core/task_table.hpp>
 
 #include "liveness/sleep.hpp"
+#include "platform/compiler_barrier.hpp"
 #include "platform/futex.hpp"
 #include "platform/spin.hpp"
 
@@ -21,10 +22,7 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto acquire = std::memory_order_acquire;
 constexpr auto release = std::memory_order_release;
 
-/// What a death leaves is a prefix of the compiled program: nothing moves across a COMMIT.
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+using platform::compiler_barrier;
 
 void wake(std::atomic<std::uint32_t>& flag, int count) noexcept {
     if (flag.load() != 0 && flag.exchange(0) != 0)

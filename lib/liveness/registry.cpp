@@ -7,10 +7,6 @@
 
 namespace multifork::liveness {
 
-void init_registry(Registry& registry, std::uint32_t capacity) noexcept {
-    registry.capacity = capacity < max_slots ? capacity : max_slots;
-}
-
 const Beacon* beacon_of(const Domain& domain, ThreadWord name) noexcept {
     const std::uint32_t slot = slot_of(name);
     return slot < domain.capacity() ? &domain.registry().beacons()[slot] : nullptr;

@@ -13,23 +13,27 @@
 //
 //   offset 0     bell        one cache line; its word is 0 for ever
 //          64    relay       epoch of "everybody look around"; bumped by whoever hears of a death
-//          128   capacity, high water, hint, deaths
+//          128   high water, hint, deaths
 //          192   beacons     one cache line for each thread slot
 //
 // A beacon's word, and who may store it:
 //
 //   0                    free                          -> claimed, by CAS of any thread
 //   DIED|WAITERS         its thread died               -> claimed, by CAS of any thread
-//   tid|DIED|WAITERS     claimed, not yet in use       -> alive, by the claimer; -> dead, by the
-//   kernel tid|WAITERS          alive                         -> 0, by the thread itself; -> dead,
-//   by the kernel
+//   tid|DIED|WAITERS     claimed, not yet in use       -> alive, by the claimer;
+//                                                         -> dead, by the kernel
+//   tid|WAITERS          alive                         -> 0, by the thread itself;
+//                                                         -> dead, by the kernel
 //
 // WAITERS is always set so that the kernel always wakes a sleeper. The claimer already has
 // op_pending at the node when it does the CAS, so that there is no instruction at which its death
 // would go unnoticed.
 //
-// Taking a slot:  CAS word -> tid|DIED  |  generation + 1  |  link into the robust list  |  word =
-// tid A name (slot, generation) is alive iff the word has a tid and no DIED, and the generation is
+// Taking a slot:
+//
+//   CAS word -> tid|DIED  |  generation + 1  |  link into the robust list  |  word = tid
+//
+// A name (slot, generation) is alive iff the word has a tid and no DIED, and the generation is
 // that of the name. Since the generation grows while the word still says DIED, no moment exists at
 // which an old name looks alive again; this is what sweeps, at one stroke, every entry that a
 // former user of the slot left in any lock word, ledger or block header.
@@ -55,10 +59,9 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
 struct Registry {
     alignas(64) Beacon bell;
     alignas(64) std::atomic<std::uint32_t> relay;
-    alignas(64) std::uint32_t capacity;    // written once, before anybody else can see the segment
-    std::atomic<std::uint32_t> high_water; // no slot at or above it was ever used
-    std::atomic<std::uint32_t> hint;       // where a free slot may be
-    std::atomic<std::uint32_t> deaths;     // dead slots found so far: grows, never exact
+    alignas(64) std::atomic<std::uint32_t> high_water; // no slot at or above it was ever used
+    std::atomic<std::uint32_t> hint;                   // where a free slot may be
+    std::atomic<std::uint32_t> deaths; // dead slots found so far: grows, never exact
 
     [[nodiscard]] Beacon* beacons() noexcept { return reinterpret_cast<Beacon*>(this + 1); }
     [[nodiscard]] const Beacon* beacons() const noexcept {
@@ -70,9 +73,6 @@ static_assert(sizeof(Registry) == 192);
 [[nodiscard]] constexpr std::size_t registry_bytes(std::uint32_t capacity) {
     return sizeof(Registry) + capacity * sizeof(Beacon);
 }
-
-/// Makes a registry of zeroed bytes.
-void init_registry(Registry& registry, std::uint32_t capacity) noexcept;
 
 /// The beacon of a name, or nullptr when the slot number cannot be one (garbage in shared memory).
 [[nodiscard]] const Beacon* beacon_of(const Domain& domain, ThreadWord name) noexcept;

@@ -1,4 +1,5 @@
 #include "platform/robust_list.hpp"
+#include "platform/compiler_barrier.hpp"
 
 #include <multifork/platform/mutant.hpp>
 
@@ -14,13 +15,6 @@ namespace multifork::platform {
 namespace {
 
 constexpr long word_offset = -32;
-
-// The order of the plain stores below matters to the kernel alone, which looks at them when the
-// thread is dead: the crash state is a prefix of the compiled program, so it is the compiler that
-// must not reorder.
-void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
 
 /// The C library marks entries that are priority-inheriting mutexes by the lowest bit.
 void* without_mark(void* link) noexcept {

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,9 +32,9 @@ void with_event(mp::Event event) {
     demand(!event.is_set());
     demand(!event.wait_for(1ms));
 }
-template <class Mutex>
-void with_lock(Mutex lock) {
+void with_lock(mp::Lock lock) {
     const std::scoped_lock hold(lock);
+    demand(lock.owner().value().pid == mp::this_process::pid());
 }
 void with_rlock(mp::RLock lock) {
     const std::scoped_lock hold(lock);
@@ -51,6 +52,7 @@ void with_condition(mp::Condition condition, mp::Lock lock) {
 }
 void with_barrier(mp::Barrier barrier) {
     demand(barrier.parties() == 5);
+    support::wait_until([&] { return barrier.waiting() == 1; });
     barrier.reset();
 }
 void with_tasks(mp::JoinableQueue<int> queue) {
@@ -118,8 +120,14 @@ MULTIFORK_EACH_START_METHOD(M_016_an_event_in_a_child) {
 }
 
 MULTIFORK_EACH_START_METHOD(M_018_locks_in_a_child) {
-    support::run_in_child(context, with_lock<mp::Lock>, mp::Lock{});
-    support::run_in_child(context, with_rlock, mp::RLock{});
+    mp::Lock lock;
+    support::run_in_child(context, with_lock, lock);
+    BOOST_TEST(lock.try_lock());
+    lock.unlock();
+    mp::RLock recursive;
+    support::run_in_child(context, with_rlock, recursive);
+    BOOST_TEST(recursive.try_lock());
+    recursive.unlock();
 }
 
 MULTIFORK_EACH_START_METHOD(M_019_a_semaphore_that_the_parent_releases) {
@@ -141,13 +149,26 @@ MULTIFORK_EACH_START_METHOD(M_020_a_bounded_semaphore_that_the_parent_releases_o
 // A Condition has no lock of its own: it is used with one that is there, as std::condition_variable
 // is.
 MULTIFORK_EACH_START_METHOD(M_021_a_condition_in_a_child) {
-    support::run_in_child(context, with_condition, mp::Condition{}, mp::Lock{});
+    mp::Lock lock;
+    mp::Condition condition;
+    mp::Process child = context.process(with_condition, condition, lock);
+    std::unique_lock hold(lock); // the child notifies when this thread waits, not before
+    child.start();
+    BOOST_TEST(condition.wait_for(hold, 1h));
+    hold.unlock();
+    support::expect_exit(child);
 }
 
 MULTIFORK_EACH_START_METHOD(M_022_a_barrier_in_a_child) {
     mp::Barrier barrier{5};
+    bool was_sent_away = false;
+    std::thread waiting([&] {
+        was_sent_away = support::throws<mp::BrokenBarrier>([&] { barrier.arrive_and_wait(); });
+    });
     support::run_in_child(context, with_barrier, barrier);
-    BOOST_TEST(barrier.parties() == 5u);
+    waiting.join();
+    BOOST_TEST(was_sent_away);
+    BOOST_TEST(!barrier.broken());
 }
 
 MULTIFORK_EACH_START_METHOD(M_025_a_joinable_queue_in_a_child) {

@@ -105,11 +105,17 @@ MULTIFORK_EACH_START_METHOD(T_001_set_executable) {
     const Folder folder;
     const fs::path linked = folder.path / "the same program";
     fs::create_symlink(path, linked);
-    for (const fs::path& each : {fs::path(path), fs::path(path.c_str()), linked}) {
+    const fs::path copied = folder.path / "a copy";
+    fs::copy_file(path, copied);
+    for (const fs::path& each : {fs::path(path), fs::path(path.c_str()), linked, copied}) {
         const Executable executable(each);
-        mp::Process child = context.process([] {});
-        child.start();
-        support::expect_exit(child);
+        mp::Queue<std::string> runs{1};
+        support::run_in_child(
+            context, [](mp::Queue<std::string> tell) { tell.put(own_path()); }, runs);
+        // A fork server that runs already is what it was.
+        BOOST_TEST(runs.get() == (context.start_method() == mp::StartMethod::spawn
+                                      ? fs::canonical(each).string()
+                                      : path));
     }
     mp::SpawnProcess without_target;
     without_target.start();

@@ -2,6 +2,7 @@
 
 #include "start_methods.hpp"
 #include "support/children.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -56,17 +57,19 @@ void pass_on(mp::StartMethod method, Words questions, Words answers) {
 
 constexpr int rounds = 200;
 
-void count(mp::Lock lock, mp::Value<int> number) {
+void count(mp::Lock lock, mp::Value<int> number, mp::Barrier together) {
+    together.arrive_and_wait();
     for (int i = 0; i < rounds; ++i) {
         const std::scoped_lock hold(lock);
-        number.value() += 1; // not atomic
+        support::increment_in_two_steps(number);
     }
 }
 
 void count_with_a_child(mp::StartMethod method, mp::Lock lock, mp::Value<int> number) {
-    mp::Process child{{.start_method = method}, count, lock, number};
+    const mp::Barrier together{2};
+    mp::Process child{{.start_method = method}, count, lock, number, together};
     child.start();
-    count(lock, number);
+    count(lock, number, together);
     child.join();
     support::demand(child.exitcode() == 0);
 }

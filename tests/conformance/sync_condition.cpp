@@ -89,16 +89,4 @@ MULTIFORK_EACH_START_METHOD(S_011_wait_for_a_predicate) {
     support::expect_exit(child);
 }
 
-// Without a Manager: the objects themselves cross into the child.
-BOOST_AUTO_TEST_CASE(M_021_condition_of_a_child) {
-    mp::Lock lock;
-    mp::Condition condition;
-    support::run_in_child([&] {
-        std::unique_lock hold{lock};
-        support::demand(!condition.wait_for(hold, 0s));
-    });
-    BOOST_TEST(lock.try_lock());
-    lock.unlock();
-}
-
 BOOST_AUTO_TEST_SUITE_END()

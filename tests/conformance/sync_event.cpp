@@ -48,18 +48,4 @@ BOOST_AUTO_TEST_CASE(S_015_event_repr) {
     BOOST_TEST(event.to_string().find("unset") != std::string::npos);
 }
 
-// Without a Manager: the event itself crosses into the child.
-BOOST_AUTO_TEST_CASE(M_016_event_of_a_child) {
-    mp::Event event;
-    event.set();
-    mp::Process child{[&] {
-        support::demand(event.is_set());
-        event.wait();
-        event.clear();
-    }};
-    child.start();
-    support::expect_exit(child);
-    BOOST_TEST(!event.is_set());
-}
-
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,5 @@
 #include <multifork/multifork.hpp>
 
-#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -35,30 +34,6 @@ BOOST_AUTO_TEST_CASE(S_005_bounded_semaphore) {
     BOOST_TEST(permits.value() == 2);
     support::expect_error<mp::InvalidArgument>([&] { permits.release(); }, {"release(1)", "2"});
     BOOST_TEST(permits.value() == 2);
-}
-
-// Without a Manager: the objects themselves cross into the child.
-BOOST_AUTO_TEST_CASE(M_018_rlock_of_a_child) {
-    mp::RLock recursive;
-    mp::Lock plain;
-    support::run_in_child([&] {
-        recursive.lock();
-        recursive.lock();
-        recursive.unlock();
-        recursive.unlock();
-        plain.lock();
-        plain.unlock();
-    });
-    BOOST_TEST(recursive.try_lock());
-    recursive.unlock();
-}
-
-BOOST_AUTO_TEST_CASE(M_020_bounded_semaphore_released_by_the_parent) {
-    mp::BoundedSemaphore permits{1};
-    support::run_in_child([&] { permits.acquire(); });
-    permits.release();
-    BOOST_CHECK_THROW(permits.release(), mp::InvalidArgument);
-    BOOST_TEST(permits.value() == 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,10 +1,12 @@
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
+#include <multifork/sync/barrier.hpp>
 #include <multifork/sync/lock.hpp>
 
 #include "support/children.hpp"
 #include "support/leftovers.hpp"
 #include "support/program.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -30,17 +32,18 @@ std::string name_from_environment() {
     return std::getenv("MEETING");
 }
 
-const support::Program counter{"named-counter", [] {
-                                   auto lock =
-                                       mp::Lock::open_or_create(name_from_environment() + "-lock");
-                                   auto value =
-                                       mp::Value<int>::open_or_create(name_from_environment());
-                                   for (int i = 0; i < 1'000; ++i) {
-                                       const std::scoped_lock hold{lock};
-                                       value.value() += 1;
-                                   }
-                                   return 0;
-                               }};
+const support::Program counter{
+    "named-counter", [] {
+        auto lock = mp::Lock::open_or_create(name_from_environment() + "-lock");
+        auto value = mp::Value<int>::open_or_create(name_from_environment());
+        auto start = mp::Barrier::open_or_create(name_from_environment() + "-start", 3);
+        start.arrive_and_wait();
+        for (int i = 0; i < 1'000; ++i) {
+            const std::scoped_lock hold{lock};
+            support::increment_in_two_steps(value);
+        }
+        return 0;
+    }};
 
 const support::Program producer{
     "named-producer", [] {

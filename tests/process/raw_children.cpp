@@ -2,10 +2,12 @@
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>
 #include <multifork/liveness/domain.hpp>
+#include <multifork/sync/barrier.hpp>
 #include <multifork/sync/semaphore.hpp>
 
 #include "support/children.hpp"
 #include "support/leftovers.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -80,11 +82,13 @@ BOOST_DATA_TEST_CASE(they_use_lock_and_queue_as_anybody, both_ways, made) {
     mp::Lock lock;
     mp::Value<int> counter;
     mp::Queue<std::string> queue{2};
+    mp::Barrier start{2};
     const int rounds = support::scaled(2'000);
     const auto work = [&] {
+        start.arrive_and_wait();
         for (int i = 0; i < rounds; ++i) {
             const std::scoped_lock hold{lock};
-            counter.value() += 1;
+            support::increment_in_two_steps(counter);
         }
         for (int i = 0; i < 20; ++i)
             queue.put(std::string(500, 'x'));

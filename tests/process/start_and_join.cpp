@@ -262,52 +262,6 @@ BOOST_AUTO_TEST_CASE(a_child_of_a_child_of_a_child) {
     BOOST_TEST(deepest.load() > 0);
 }
 
-BOOST_AUTO_TEST_CASE(five_hundred_children_in_turn_leave_nothing_behind) {
-    const auto one = [] {
-        mp::Process child{[] {}};
-        child.start();
-        child.join();
-        return child.exitcode() == 0;
-    };
-    BOOST_TEST(one());
-    const std::size_t descriptors = support::open_descriptors();
-    const auto before = mp::arena::arena_usage();
-    const int rounds = support::scaled(500);
-    int right = 0;
-    for (int i = 0; i < rounds; ++i)
-        right += one();
-    BOOST_TEST(right == rounds);
-    BOOST_TEST(support::open_descriptors() == descriptors);
-    BOOST_TEST(mp::arena::arena_usage().bytes_carved == before.bytes_carved);
-    BOOST_TEST(mp::arena::arena_usage().blocks_used == before.blocks_used);
-}
-
-BOOST_AUTO_TEST_CASE(children_started_from_several_threads_at_once) {
-    mp::Value<int> counter;
-    mp::Lock lock;
-    const int each = support::scaled(30);
-    std::atomic<int> right{0};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
-        threads.emplace_back([&] {
-            for (int i = 0; i < each; ++i) {
-                mp::Process child{[&] {
-                    for (int k = 0; k < 20; ++k) {
-                        const std::scoped_lock hold{lock};
-                        counter.value() += 1;
-                    }
-                }};
-                child.start();
-                child.join();
-                right += child.exitcode() == 0;
-            }
-        });
-    for (std::thread& thread : threads)
-        thread.join();
-    BOOST_TEST(right == 4 * each);
-    BOOST_TEST(counter.load() == 4 * each * 20);
-}
-
 // As on a kernel without pidfds: then the parent looks for the end again and again.
 // UBSan wants a descriptor to look at objects.
 BOOST_AUTO_TEST_CASE(a_child_is_joined_without_a_descriptor_too,

@@ -2,28 +2,19 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
-#include "support/program.hpp"
 #include "support/start_methods.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <array>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
-#include <map>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <tuple>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include <fcntl.h>
@@ -32,7 +23,6 @@
 namespace mp = multifork;
 namespace support = multifork::test;
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
 
 // What a child is and has, whichever way it was started.
 
@@ -52,87 +42,6 @@ void nest(mp::StartMethod method, Words names, int left) {
     }
 }
 
-mp::Context context_of_program() {
-    return mp::get_context(std::getenv("METHOD"));
-}
-support::ProgramResult run_program(const char* name, const mp::Context& context) {
-    return support::run_program(name, {{"METHOD", context.get_start_method()}});
-}
-
-/// What was said before start() stands before what the child says, and nothing is said twice.
-const support::Program output{"output of each start method", [] {
-                                  std::printf("1 ");
-                                  std::cout << "2 ";
-                                  mp::Process child = context_of_program().process([] {
-                                      std::printf("3 ");
-                                      std::cout << "4 ";
-                                  });
-                                  child.start();
-                                  child.join();
-                                  std::printf("5");
-                                  std::cout << " 6";
-                                  return child.exitcode().value();
-                              }};
-
-/// At the exits of the child and of its parent.
-struct Says {
-    const char* text;
-    ~Says() {
-        if (text != nullptr)
-            std::printf("%s in %s\n", text, getpid() == main_pid() ? "main" : "child");
-    }
-    static int main_pid() { return std::atoi(std::getenv("MAIN_PID")); }
-};
-
-const support::Program exits{"exit handlers of each start method", [] {
-                                 ::setenv("MAIN_PID", std::to_string(::getpid()).c_str(), 1);
-                                 static const Says kept{"static object"};
-                                 std::atexit([] { std::printf("handler of main\n"); });
-                                 mp::Process child = context_of_program().process([] {
-                                     std::atexit([] { std::printf("handler of child 1\n"); });
-                                     std::atexit([] { std::printf("handler of child 2\n"); });
-                                     static const Says local{"local static object"};
-                                     std::exit(6);
-                                 });
-                                 child.start();
-                                 child.join();
-                                 return child.exitcode().value();
-                             }};
-
-/// Has no guard against being spawned: its main() spawns.
-const support::Program unguarded{"unguarded", [] {
-                                     std::printf("main\n");
-                                     std::fflush(stdout);
-                                     mp::Process child = context_of_program().process(
-                                         [] { std::printf("child\n"); });
-                                     child.start();
-                                     child.join();
-                                     return child.exitcode().value();
-                                 }};
-
-/// Spawns while the program's static objects are made, if the case says so, and the child has the
-/// same static object.
-const std::string static_object_said = [] {
-    if (std::getenv("SPAWNS_STATICALLY") == nullptr)
-        return std::string();
-    const bool in_program = std::getenv("MULTIFORK_TEST_PROGRAM") != nullptr;
-    ::unsetenv("MULTIFORK_TEST_PROGRAM"); // not for the child
-    try {
-        mp::Process child = context_of_program().process([] { std::printf("child\n"); });
-        child.start();
-        child.join();
-    } catch (const mp::ProcessError& error) {
-        std::printf("%s\n", error.what());
-    }
-    if (in_program)
-        ::setenv("MULTIFORK_TEST_PROGRAM", "spawned by a static object", 1);
-    return std::string();
-}();
-const support::Program static_spawner{"spawned by a static object", [] {
-                                          std::printf("main\n");
-                                          return 0;
-                                      }};
-
 void descend(mp::StartMethod method, mp::Queue<int> depths, int left) {
     depths.put(left);
     if (left == 0)
@@ -150,15 +59,6 @@ std::size_t resident_pages() {
     file >> all >> resident;
     return resident;
 }
-
-struct Plain {
-    int number;
-    std::array<char, 8> text;
-};
-struct Mixed {
-    std::string text;
-    std::vector<int> numbers;
-};
 
 } // namespace
 
@@ -222,43 +122,6 @@ MULTIFORK_EACH_START_METHOD(the_key_is_the_same_in_the_whole_tree) {
         context, [](Words tell) { tell.put(mp::this_process::authkey()); }, keys);
     BOOST_TEST((keys.get() == std::string("a key\0with a zero", 17)));
     mp::this_process::set_authkey(before);
-}
-
-MULTIFORK_EACH_START_METHOD(output_is_neither_lost_nor_doubled) {
-    const auto result = run_program("output of each start method", context);
-    BOOST_TEST(result.code == 0);
-    BOOST_TEST(result.out == "1 2 3 4 5 6");
-    BOOST_TEST(result.err == "");
-}
-
-// A forked child leaves its parent's static objects alone. One of the other methods has its own,
-// and so runs their destructors; this one was not made there, for main() was not entered.
-MULTIFORK_EACH_START_METHOD(exit_handlers_and_static_objects) {
-    const auto result = run_program("exit handlers of each start method", context);
-    BOOST_TEST(result.code == 6);
-    BOOST_TEST(result.out == "local static object in child\nhandler of child 2\n"
-                             "handler of child 1\nhandler of main\nstatic object in main\n");
-    BOOST_TEST(result.err == "");
-}
-
-// main() is not entered in a child, so that it cannot spawn itself for ever.
-MULTIFORK_EACH_START_METHOD(a_main_without_a_guard) {
-    const auto result = run_program("unguarded", context);
-    BOOST_TEST(result.code == 0);
-    BOOST_TEST(result.out == "main\nchild\n");
-    BOOST_TEST(result.err == "");
-}
-
-// The static object that spawns is made in the child too: it must not do it there.
-BOOST_AUTO_TEST_CASE(a_static_object_that_spawns) {
-    const auto result = support::run_program("spawned by a static object",
-                                             {{"METHOD", "spawn"}, {"SPAWNS_STATICALLY", "yes"}});
-    BOOST_TEST(result.code == 0);
-    BOOST_TEST(result.out.find("static object, while this process is itself being spawned") !=
-                   std::string::npos,
-               result.out);
-    BOOST_TEST(result.out.ends_with("\nchild\nmain\n"), result.out);
-    BOOST_TEST(result.err == "");
 }
 
 MULTIFORK_EACH_START_METHOD(five_generations) {
@@ -347,115 +210,6 @@ BOOST_AUTO_TEST_CASE(descriptors_of_a_child_that_was_not_forked) {
     ::close(here);
 }
 
-MULTIFORK_EACH_START_METHOD(arguments_of_all_kinds) {
-    using Either = std::variant<int, mp::Queue<int>>;
-    mp::Queue<int> sum{8};
-    const auto target =
-        [](int n, const std::string& s, const Plain& plain, const Mixed& mixed,
-           const std::vector<mp::Queue<int>>& queues, const std::tuple<int, mp::Lock>& both,
-           const std::optional<mp::Value<int>>& some, const std::optional<mp::Value<int>>& none,
-           std::map<std::string, mp::Queue<int>> named, Either either,
-           void (*function)(mp::Queue<int>)) {
-            support::demand(n == 1 && s == "two" && plain.number == 3 && plain.text[1] == 'b');
-            support::demand(mixed.text == "mixed" && mixed.numbers == std::vector<int>{4, 5});
-            support::demand(queues.size() == 2 && std::get<0>(both) == 6);
-            mp::Lock lock = std::get<1>(both);
-            support::demand(lock.owner().has_value() && !lock.try_lock());
-            support::demand(some.value().load() == 7 && !none.has_value());
-            for (mp::Queue<int> each : queues)
-                each.put(1);
-            named.at("a").put(1);
-            std::get<mp::Queue<int>>(either).put(1);
-            function(queues[0]);
-        };
-    const mp::Value<int> seven{7};
-    mp::Lock lock;
-    const std::scoped_lock hold(lock);
-    support::run_in_child(
-        context, target, 1, std::string("two"), Plain{3, {"ab"}}, Mixed{"mixed", {4, 5}},
-        std::vector{sum, sum}, std::tuple<int, mp::Lock>{6, lock}, std::optional(seven),
-        std::optional<mp::Value<int>>(), std::map<std::string, mp::Queue<int>>{{"a", sum}},
-        Either(sum), +[](mp::Queue<int> out) { out.put(1); });
-    BOOST_TEST(sum.size() == 5u);
-}
-
-MULTIFORK_EACH_START_METHOD(a_closure_that_captures_by_value) {
-    mp::Queue<int> out{1};
-    const Plain plain{40, {"ab"}};
-    const int two = 2;
-    support::run_in_child(
-        context, [plain, two](mp::Queue<int> tell) { tell.put(plain.number + two); }, out);
-    BOOST_TEST(out.get() == 42);
-}
-
-// The order keeps it until the child has it, and then the child does.
-MULTIFORK_EACH_START_METHOD(the_parent_drops_its_handles_right_after_start) {
-    mp::Event go;
-    mp::Queue<int> result{1};
-    std::optional<mp::Process> child;
-    const auto before = mp::arena::arena_usage().blocks_used;
-    {
-        mp::Queue<int> queue{4};
-        const mp::Value<int> value{2};
-        const mp::Lock lock;
-        queue.put(40);
-        child = context.process(
-            [](mp::Event gate, mp::Queue<int> q, mp::Value<int> v, mp::Lock l, mp::Queue<int> out) {
-                gate.wait();
-                const std::scoped_lock hold(l);
-                out.put(q.get() + v.load());
-            },
-            go, queue, value, lock, result);
-        child->start();
-    }
-    // Others come to lie where the dropped ones would have been.
-    std::vector<mp::Value<int>> in_their_place(20, mp::Value<int>{-1});
-    go.set();
-    support::expect_exit(*child);
-    BOOST_TEST((result.try_get() == 42));
-    child.reset();
-    in_their_place.clear();
-    mp::arena::tree_space().sweep();
-    BOOST_TEST(mp::arena::arena_usage().blocks_used == before);
-}
-
-MULTIFORK_EACH_START_METHOD(named_objects_as_arguments) {
-    const std::string name = "start-" + context.get_start_method() + std::to_string(::getpid());
-    std::optional<mp::Process> child;
-    auto result = mp::Queue<int>::create(name + "-result", 1);
-    {
-        auto queue = mp::Queue<int>::create(name + "-queue", 1);
-        const auto lock = mp::Lock::create(name + "-lock");
-        queue.put(42);
-        child = context.process(
-            [](mp::Queue<int> in, mp::Lock l, mp::Queue<int> out) {
-                const std::scoped_lock hold(l);
-                out.put(in.get());
-            },
-            queue, lock, result);
-        child->start();
-    } // kept for the child, although this process has dropped it
-    support::expect_exit(*child);
-    BOOST_TEST((result.try_get() == 42));
-    child.reset();
-    BOOST_CHECK_THROW(static_cast<void>(mp::Queue<int>::open(name + "-queue", 1)), mp::NotFound);
-}
-
-MULTIFORK_EACH_START_METHOD(an_end_of_a_pipe_as_an_argument) {
-    auto [reader, writer] = mp::Pipe<std::string>(false);
-    mp::Process child = context.process(
-        [](mp::Connection<std::string> theirs, mp::Connection<std::string> out) {
-            theirs.close();
-            out.send("hello");
-        },
-        reader, writer);
-    child.start();
-    writer.close();
-    BOOST_TEST(reader.recv() == "hello");
-    BOOST_CHECK_THROW(static_cast<void>(reader.recv()), mp::EndOfStream);
-    support::expect_exit(child);
-}
-
 MULTIFORK_EACH_START_METHOD(five_hundred_children_in_turn_leave_nothing_behind) {
     const auto one = [&] {
         mp::Process child = context.process([] {});
@@ -481,21 +235,16 @@ MULTIFORK_EACH_START_METHOD(five_hundred_children_in_turn_leave_nothing_behind) 
 
 MULTIFORK_EACH_START_METHOD(children_started_by_several_threads_at_once) {
     mp::set_fork_policy(mp::fork_with_threads::allow);
-    mp::Value<int> counter{0};
-    const mp::Lock lock;
-    const int each = support::scaled(8);
+    const mp::Value<int> counter{0};
+    const int each = support::scaled(context.start_method() == mp::StartMethod::spawn ? 8 : 30);
     std::atomic<int> right{0};
     {
         std::vector<std::jthread> threads;
         for (int t = 0; t < 4; ++t)
             threads.emplace_back([&] {
                 for (int i = 0; i < each; ++i) {
-                    mp::Process child = context.process(
-                        [](mp::Lock l, mp::Value<int> n) {
-                            const std::scoped_lock hold(l);
-                            n.value() += 1;
-                        },
-                        lock, counter);
+                    mp::Process child =
+                        context.process([](mp::Value<int> n) { n.fetch_add(1); }, counter);
                     child.start();
                     child.join();
                     right += child.exitcode() == 0;

@@ -1,6 +1,6 @@
 #include "stress/shared_table.hpp"
+#include "stress/storm.hpp"
 
-#include <multifork/arena/space.hpp>
 #include <multifork/channel/dict.hpp>
 #include <multifork/channel/list.hpp>
 #include <multifork/liveness/tuning.hpp>
@@ -186,17 +186,11 @@ private:
 };
 
 void storm(const char* name, std::chrono::milliseconds time) {
-    const unsigned seed = std::random_device{}();
-    BOOST_TEST_CONTEXT("seed " << seed) {
-        const auto before = mp::arena::arena_usage().blocks_used;
-        {
-            Storm raging(seed);
-            raging.rage(time);
-            raging.settle(name);
-        }
-        mp::arena::tree_space().sweep();
-        BOOST_TEST(mp::arena::arena_usage().blocks_used == before, "blocks leak");
-    }
+    multifork::test::storm([&](unsigned seed) {
+        Storm raging(seed);
+        raging.rage(time);
+        raging.settle(name);
+    });
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 #include "stress/numbered.hpp"
 #include "stress/shared_table.hpp"
+#include "stress/storm.hpp"
 
-#include <multifork/arena/space.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/liveness/tuning.hpp>
 #include <multifork/process/process.hpp>
@@ -180,17 +180,11 @@ private:
 
 template <class T>
 void storm(const char* name, std::size_t capacity, std::chrono::milliseconds time) {
-    const unsigned seed = std::random_device{}();
-    BOOST_TEST_CONTEXT("seed " << seed) {
-        const auto before = mp::arena::arena_usage().blocks_used;
-        {
-            Storm<T> raging(capacity, seed);
-            raging.rage(time);
-            raging.settle(name);
-        }
-        mp::arena::tree_space().sweep();
-        BOOST_TEST(mp::arena::arena_usage().blocks_used == before, "blocks leak");
-    }
+    multifork::test::storm([&](unsigned seed) {
+        Storm<T> raging(capacity, seed);
+        raging.rage(time);
+        raging.settle(name);
+    });
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 #include "stress/numbered.hpp"
+#include "stress/storm.hpp"
 
-#include <multifork/arena/space.hpp>
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/joinable_queue.hpp>
 #include <multifork/liveness/tuning.hpp>
@@ -145,17 +145,11 @@ private:
 
 template <class T>
 void storm(const char* name, std::chrono::milliseconds time) {
-    const unsigned seed = std::random_device{}();
-    BOOST_TEST_CONTEXT("seed " << seed) {
-        const auto before = mp::arena::arena_usage().blocks_used;
-        {
-            Storm<T> raging(seed);
-            raging.rage(time);
-            raging.settle(name);
-        }
-        mp::arena::tree_space().sweep();
-        BOOST_TEST(mp::arena::arena_usage().blocks_used == before, "blocks leak");
-    }
+    multifork::test::storm([&](unsigned seed) {
+        Storm<T> raging(seed);
+        raging.rage(time);
+        raging.settle(name);
+    });
 }
 
 } // namespace

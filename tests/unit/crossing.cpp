@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -21,15 +22,6 @@ using multifork::arena::arena_usage;
 // Handles in messages: what they lead to lives as long as somebody can still read the message.
 BOOST_AUTO_TEST_SUITE(crossing)
 
-namespace {
-
-std::uint64_t blocks() {
-    mp::arena::tree_space().sweep();
-    return arena_usage().blocks_used;
-}
-
-} // namespace
-
 BOOST_AUTO_TEST_CASE(a_queue_brings_every_kind_of_handle) {
     using Everything =
         std::tuple<mp::Lock, mp::RLock, mp::Semaphore, mp::BoundedSemaphore, mp::Event,
@@ -37,7 +29,7 @@ BOOST_AUTO_TEST_CASE(a_queue_brings_every_kind_of_handle) {
                    mp::RawArray<double>, mp::RawValue<int>, mp::Queue<int>,
                    mp::SimpleQueue<std::string>, mp::JoinableQueue<std::string>>;
     mp::Queue<Everything> queue{2};
-    const std::uint64_t before = blocks();
+    const std::uint64_t before = support::blocks_used();
     {
         queue.put({mp::Lock{}, mp::RLock{}, mp::Semaphore{3}, mp::BoundedSemaphore{2}, mp::Event{},
                    mp::Condition{}, mp::Barrier{1}, mp::RWLock{}, mp::Value<int>{7},
@@ -70,30 +62,30 @@ BOOST_AUTO_TEST_CASE(a_queue_brings_every_kind_of_handle) {
         joinable.put(std::string(1000, 'y'));
         BOOST_TEST(joinable.get().value().size() == 1000u);
     }
-    BOOST_TEST(blocks() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(an_object_lives_as_long_as_a_message_brings_it) {
-    const std::uint64_t before = blocks();
+    const std::uint64_t before = support::blocks_used();
     {
         mp::Queue<mp::Value<int>> queue{4};
         std::optional<mp::Value<int>> value(std::in_place, 1);
         queue.put(*value);
         queue.put(*value);
-        BOOST_TEST(blocks() == before + 6); // queue, value, two messages, two holds
+        BOOST_TEST(support::blocks_used() == before + 6); // queue, value, two messages, two holds
         value.reset();
-        BOOST_TEST(blocks() == before + 6);
+        BOOST_TEST(support::blocks_used() == before + 6);
         auto first = queue.get();
         BOOST_TEST(first.fetch_add(1) == 1);
         auto second = queue.get();
         BOOST_TEST(second.fetch_add(1) == 2);
-        BOOST_TEST(blocks() == before + 4); // queue, value, a hold for each handle
+        BOOST_TEST(support::blocks_used() == before + 4); // queue, value, a hold for each handle
     }
-    BOOST_TEST(blocks() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_queue_that_goes_takes_along_what_its_messages_bring) {
-    const std::uint64_t before = blocks();
+    const std::uint64_t before = support::blocks_used();
     {
         mp::Queue<mp::Queue<std::string>> outer{4};
         for (int i = 0; i < 4; ++i) {
@@ -103,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_queue_that_goes_takes_along_what_its_messages_bring) {
         }
         BOOST_TEST(outer.get().get().size() == 500u);
     }
-    BOOST_TEST(blocks() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_child_gets_what_was_made_after_it_started) {
@@ -123,7 +115,7 @@ BOOST_AUTO_TEST_CASE(a_child_gets_what_was_made_after_it_started) {
 }
 
 BOOST_AUTO_TEST_CASE(what_a_child_makes_outlives_the_child) {
-    const std::uint64_t before = blocks();
+    const std::uint64_t before = support::blocks_used();
     {
         mp::Queue<mp::Array<int>> results{1};
         mp::Process worker{[&] { results.put(mp::Array<int>(std::vector{1, 2, 3})); }};
@@ -133,7 +125,7 @@ BOOST_AUTO_TEST_CASE(what_a_child_makes_outlives_the_child) {
         BOOST_TEST(array.size() == 3u);
         BOOST_TEST(array[1].get() == 2);
     }
-    BOOST_TEST(blocks() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(containers_of_handles_cross) {
@@ -163,6 +155,20 @@ BOOST_AUTO_TEST_CASE(a_named_object_crosses_by_its_name) {
     queue.put(named);
     BOOST_TEST(queue.get().fetch_add(1) == 3);
     BOOST_TEST(named.value().get() == 4);
+}
+
+// A stored handle keeps an object without a name; of one with a name it is the name.
+BOOST_AUTO_TEST_CASE(a_list_keeps_what_has_no_name) {
+    mp::List<mp::Value<int>> list;
+    list.append(mp::Value<int>{3});
+    BOOST_TEST(list.at(0).load() == 3);
+    {
+        const auto named = mp::Value<int>::create("crossing-kept", 4);
+        list.append(named);
+        BOOST_TEST(list.at(1).load() == 4);
+    }
+    support::expect_error<mp::NotFound>([&] { static_cast<void>(list.at(1)); }, {"crossing-kept"});
+    BOOST_TEST(list.at(0).load() == 3);
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_cross_says_so) {

@@ -103,6 +103,23 @@ void use(mp::Dict<std::string, std::string>& dict) {
     survive([&] { dict.set(text(9), text(9)); });
 }
 
+/// Uses containers in whose header, or table of so many words, one word is an odd number.
+template <class Spoilt>
+void spoil_each_word(std::size_t words_of_table) {
+    constexpr std::size_t words_of_header = sizeof(core::ContainerHeader) / 8;
+    for (std::size_t word = 0; word < words_of_header + words_of_table; ++word)
+        for (const std::uint64_t odd : odd_numbers) {
+            Spoilt spoiled;
+            fill(spoiled.container);
+            if (word < words_of_header)
+                spoiled.bytes.template at<std::uint64_t>(spoiled.bytes.header().root + word * 8) =
+                    odd;
+            else
+                spoiled.word_of_table(word - words_of_header) = odd;
+            use(spoiled.container);
+        }
+}
+
 template <class Act>
 void expect_corrupt(Act act) {
     support::expect_error<mp::CorruptSharedMemory>(act, {"overwritten", "process that writes"});
@@ -115,37 +132,10 @@ void expect_corrupt(Act act) {
 BOOST_AUTO_TEST_SUITE(damaged_containers)
 
 BOOST_AUTO_TEST_CASE(any_number_in_any_word_of_a_list) {
-    for (std::size_t word = 0; word < sizeof(core::ContainerHeader) / 8; ++word)
-        for (const std::uint64_t odd : odd_numbers) {
-            Texts spoiled;
-            fill(spoiled.container);
-            spoiled.bytes.at<std::uint64_t>(spoiled.bytes.header().root + word * 8) = odd;
-            use(spoiled.container);
-        }
-    for (std::size_t word = 0; word < 8; ++word)
-        for (const std::uint64_t odd : odd_numbers) {
-            Texts spoiled;
-            fill(spoiled.container);
-            spoiled.word_of_table(word) = odd;
-            use(spoiled.container);
-        }
+    spoil_each_word<Texts>(8);
 }
-
 BOOST_AUTO_TEST_CASE(any_number_in_any_word_of_a_dict) {
-    for (std::size_t word = 0; word < sizeof(core::ContainerHeader) / 8; ++word)
-        for (const std::uint64_t odd : odd_numbers) {
-            Words spoiled;
-            fill(spoiled.container);
-            spoiled.bytes.at<std::uint64_t>(spoiled.bytes.header().root + word * 8) = odd;
-            use(spoiled.container);
-        }
-    for (std::size_t word = 0; word < core::DictTable::bytes(5) / 8; ++word)
-        for (const std::uint64_t odd : odd_numbers) {
-            Words spoiled;
-            fill(spoiled.container);
-            spoiled.word_of_table(word) = odd;
-            use(spoiled.container);
-        }
+    spoil_each_word<Words>(core::DictTable::bytes(5) / 8);
 }
 
 BOOST_AUTO_TEST_CASE(sizes_that_cannot_be) {

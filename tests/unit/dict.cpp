@@ -1,4 +1,5 @@
 #include <multifork/channel/dict.hpp>
+#include <multifork/sync/barrier.hpp>
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
@@ -230,9 +231,24 @@ BOOST_AUTO_TEST_CASE(a_hundred_thousand_keys) {
     BOOST_TEST(dict.size() == static_cast<std::size_t>(count));
     for (int i = 0; i < count; i += 97)
         BOOST_TEST(dict.at(i) == -i);
-    for (int i = 0; i < count; ++i) // the oldest goes, as in a cache: no table of erased entries
+    for (int i = 0; i < count; ++i)
         BOOST_TEST_REQUIRE(dict.erase(i));
     BOOST_TEST(dict.empty());
+}
+
+// As in a cache: a key comes, the oldest goes. What has gone does not make the table grow.
+BOOST_AUTO_TEST_CASE(keys_that_come_and_go_need_no_more_memory) {
+    mp::Dict<int, int> dict;
+    constexpr int living = 10;
+    for (int i = 0; i < living; ++i)
+        dict.set(i, i);
+    const auto before = mp::arena::arena_usage().bytes_used;
+    for (int i = living; i < support::scaled(5'000); ++i) {
+        dict.set(i, i);
+        BOOST_TEST_REQUIRE(dict.erase(i - living));
+    }
+    BOOST_TEST(dict.size() == static_cast<std::size_t>(living));
+    BOOST_TEST(mp::arena::arena_usage().bytes_used <= before + 1000);
 }
 
 BOOST_AUTO_TEST_CASE(a_dropped_dict_gives_all_its_memory_back) {
@@ -306,12 +322,22 @@ BOOST_AUTO_TEST_CASE(a_function_that_uses_its_own_dict_is_told_so) {
     BOOST_TEST(dict.size() == 1u);
 }
 
+// Fails when the dict is not locked from the read to the write.
 BOOST_AUTO_TEST_CASE(increments_of_threads_and_processes_are_kept) {
     mp::Dict<std::string, int> dict;
+    mp::Barrier start{2};
     const int rounds = support::scaled(5'000);
+    const auto slowly = [](int& number) {
+        std::this_thread::yield();
+        number += 1;
+    };
     const auto work = [&] {
+        start.arrive_and_wait();
         for (int i = 0; i < rounds; ++i) {
-            dict.fetch_add("all", 1);
+            if (i % 4 == 0)
+                dict.fetch_update("all", slowly, 0);
+            else
+                dict.fetch_add("all", 1);
             dict.set(std::to_string(i % 50), i);
             if (i % 7 == 0)
                 dict.erase(std::to_string(i % 50));

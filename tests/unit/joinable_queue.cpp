@@ -2,6 +2,7 @@
 
 #include <multifork/channel/queue.hpp>
 
+#include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
@@ -20,11 +21,6 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 namespace {
-
-std::uint64_t blocks_used() {
-    mp::arena::tree_space().sweep();
-    return mp::arena::arena_usage().blocks_used;
-}
 
 std::string big(char c) {
     return std::string(5000, c);
@@ -82,7 +78,7 @@ BOOST_AUTO_TEST_CASE(producers_are_woken_by_gets) {
 }
 
 BOOST_AUTO_TEST_CASE(long_messages_leave_no_memory_behind) {
-    const auto before = blocks_used();
+    const auto before = support::blocks_used();
     {
         mp::JoinableQueue<std::vector<std::string>> queue{5};
         for (int round = 0; round < 20; ++round) {
@@ -97,12 +93,12 @@ BOOST_AUTO_TEST_CASE(long_messages_leave_no_memory_behind) {
             while (auto next = queue.try_get())
                 next->task_done();
         }
-        BOOST_TEST(blocks_used() == before + 1);
+        BOOST_TEST(support::blocks_used() == before + 1);
         queue.put({big('z')});
         auto leased = queue.get();
         queue.put({big('y')});
     }
-    BOOST_TEST(blocks_used() == before, "what was queued or leased goes with the queue");
+    BOOST_TEST(support::blocks_used() == before, "what was queued or leased goes with the queue");
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_lost_or_done_twice_between_many) {

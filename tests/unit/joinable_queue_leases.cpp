@@ -2,6 +2,7 @@
 
 #include <multifork/channel/queue.hpp>
 
+#include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
@@ -19,11 +20,6 @@ namespace support = multifork::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::uint64_t blocks_used() {
-    mp::arena::tree_space().sweep();
-    return mp::arena::arena_usage().blocks_used;
-}
 
 std::string big(char c) {
     return std::string(5000, c);
@@ -90,7 +86,7 @@ BOOST_AUTO_TEST_CASE(assigning_to_a_lease_gives_the_old_item_back) {
 
 BOOST_AUTO_TEST_CASE(a_killed_workers_item_is_delivered_again_whole) {
     mp::JoinableQueue<std::string> queue{3};
-    const auto blocks = blocks_used();
+    const auto blocks = support::blocks_used();
     queue.put(big('a'));
     queue.put("short");
     for (unsigned tries = 1; tries <= 3; ++tries) {
@@ -115,7 +111,7 @@ BOOST_AUTO_TEST_CASE(a_killed_workers_item_is_delivered_again_whole) {
     task.task_done();
     queue.get().task_done();
     queue.join();
-    BOOST_TEST(blocks_used() == blocks);
+    BOOST_TEST(support::blocks_used() == blocks);
 }
 
 BOOST_AUTO_TEST_CASE(a_sleeping_getter_gets_the_item_of_the_killed) {

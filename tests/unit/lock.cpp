@@ -2,9 +2,11 @@
 #include <multifork/sync/lock.hpp>
 
 #include "support/children.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <mutex>
@@ -205,18 +207,14 @@ BOOST_AUTO_TEST_CASE(owner_is_the_process_that_holds_it) {
 // Fails when lock() does nothing: the two steps of the increment interleave.
 BOOST_AUTO_TEST_CASE(threads_lose_no_update) {
     mp::Lock lock;
-    const int rounds = support::scaled(50'000);
-    volatile int counter = 0;
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
-        threads.emplace_back([&] {
-            for (int i = 0; i < rounds; ++i) {
-                const std::scoped_lock hold{lock};
-                counter = counter + 1;
-            }
-        });
-    for (std::thread& thread : threads)
-        thread.join();
+    const int rounds = support::scaled(5'000);
+    std::atomic<int> counter{0};
+    support::race_in_threads(4, [&] {
+        for (int i = 0; i < rounds; ++i) {
+            const std::scoped_lock hold{lock};
+            support::increment_in_two_steps(counter);
+        }
+    });
     BOOST_TEST(counter == 4 * rounds);
 }
 

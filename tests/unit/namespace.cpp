@@ -1,4 +1,5 @@
 #include <multifork/channel/namespace.hpp>
+#include <multifork/sync/barrier.hpp>
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
@@ -9,6 +10,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -108,13 +110,19 @@ BOOST_AUTO_TEST_CASE(it_prints_as_in_python) {
                                             "no=None, raw=<1 bytes>)");
 }
 
+// Fails when it is not locked from the read to the write.
 BOOST_AUTO_TEST_CASE(children_count_together) {
     mp::Namespace shared;
     shared.set("count", 0);
     const int rounds = support::scaled(2'000);
+    mp::Barrier start{2};
     const auto work = [&] {
+        start.arrive_and_wait();
         for (int i = 0; i < rounds; ++i)
-            shared.fetch_update<int>("count", [](int& count) { count += 1; });
+            shared.fetch_update<int>("count", [](int& count) {
+                std::this_thread::yield();
+                count += 1;
+            });
     };
     mp::Process child{work};
     child.start();

@@ -1,5 +1,6 @@
 #include <multifork/channel/pipe.hpp>
 
+#include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
@@ -21,15 +22,6 @@
 namespace mp = multifork;
 namespace support = multifork::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-std::uint64_t blocks_now() {
-    mp::arena::tree_space().sweep();
-    return mp::arena::arena_usage().blocks_used;
-}
-
-} // namespace
 
 BOOST_AUTO_TEST_SUITE(pipes, *boost::unit_test::fixture<support::NoBackstop>())
 
@@ -84,7 +76,7 @@ BOOST_AUTO_TEST_CASE(a_full_pipe_makes_its_sender_wait) {
 }
 
 BOOST_AUTO_TEST_CASE(pipes_leave_no_memory_behind) {
-    const std::uint64_t before = blocks_now();
+    const std::uint64_t before = support::blocks_used();
     {
         auto [a, b] = mp::Pipe<std::string>();
         a.send(std::string(5000, 'x')); // never received
@@ -94,7 +86,7 @@ BOOST_AUTO_TEST_CASE(pipes_leave_no_memory_behind) {
         a.send(std::string(5000, 'y'));
         child.close();
     }
-    BOOST_TEST(blocks_now() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_that_could_not_be_sent_does_not_stay_open) {

@@ -1,6 +1,7 @@
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/waitable.hpp>
 
+#include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
@@ -23,15 +24,6 @@
 namespace mp = multifork;
 namespace support = multifork::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-std::uint64_t blocks_now() {
-    mp::arena::tree_space().sweep();
-    return mp::arena::arena_usage().blocks_used;
-}
-
-} // namespace
 
 BOOST_AUTO_TEST_SUITE(pipes, *boost::unit_test::fixture<support::NoBackstop>())
 
@@ -225,7 +217,7 @@ BOOST_AUTO_TEST_CASE(the_maker_may_be_a_thread_that_has_ended) {
 }
 
 BOOST_AUTO_TEST_CASE(a_pipe_outlives_its_maker) {
-    const std::uint64_t before = blocks_now();
+    const std::uint64_t before = support::blocks_used();
     {
         auto [outer, inner] = mp::Pipe<mp::Connection<std::string>>();
         mp::Process maker{[&, &o = inner] {
@@ -243,7 +235,7 @@ BOOST_AUTO_TEST_CASE(a_pipe_outlives_its_maker) {
         BOOST_CHECK_THROW(got.send("x"), mp::BrokenPipe);
         maker.close();
     }
-    BOOST_TEST(blocks_now() == before);
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_full) {

@@ -4,9 +4,11 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <mutex>
@@ -182,22 +184,16 @@ BOOST_AUTO_TEST_CASE(a_forked_child_inherits_no_ownership) {
 // Fails without the lock.
 BOOST_AUTO_TEST_CASE(increments_under_the_lock_come_out_right) {
     mp::RLock lock;
-    long count = 0;
-    const int rounds = support::scaled(20'000);
-    const auto work = [&] {
+    std::atomic<int> count{0};
+    const int rounds = support::scaled(5'000);
+    support::race_in_threads(2, [&] {
         for (int i = 0; i < rounds; ++i) {
             const std::scoped_lock outer{lock};
             const std::scoped_lock inner{lock};
-            const long before = count;
-            if (i % 64 == 0)
-                std::this_thread::yield();
-            count = before + 1;
+            support::increment_in_two_steps(count);
         }
-    };
-    std::thread a(work), b(work);
-    a.join();
-    b.join();
-    BOOST_TEST(count == 2L * rounds);
+    });
+    BOOST_TEST(count == 2 * rounds);
 }
 
 BOOST_AUTO_TEST_CASE(named_and_printed) {

@@ -1,6 +1,7 @@
 #include <multifork/channel/value.hpp>
 
 #include "support/children.hpp"
+#include "support/race.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -179,12 +180,15 @@ BOOST_AUTO_TEST_CASE(update_loses_nothing_and_is_never_seen_torn) {
     BOOST_TEST(point.load().label == 3 * rounds);
 }
 
+// Fails without the lock.
 BOOST_AUTO_TEST_CASE(get_lock_guards_a_section) {
-    const int rounds = support::scaled(20'000);
+    const int rounds = support::scaled(5'000);
     mp::Value<int> n{0};
-    in_threads(4, rounds, [&n] {
-        const std::scoped_lock hold{n.get_lock()};
-        n.value() += 1;
+    support::race_in_threads(4, [&] {
+        for (int i = 0; i < rounds; ++i) {
+            const std::scoped_lock hold{n.get_lock()};
+            support::increment_in_two_steps(n);
+        }
     });
     BOOST_TEST(n.load() == 4 * rounds);
 }

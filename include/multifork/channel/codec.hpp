@@ -31,10 +31,10 @@
 #include <vector>
 
 /// \file
-/// How a T becomes bytes when its own bytes cannot be shared: by cereal, with two archives that
-/// write to and read from memory. Whatever cereal knows works (strings, containers, optionals,
-/// tuples, variants, smart pointers), and so does a type with a serialize() of its own; a plain
-/// struct of such members needs nothing, because Boost.PFR takes it apart.
+/// How a T becomes bytes. One that is trivially copyable: by its own, even if it has a serialize().
+/// Else by cereal, with two archives in memory. Whatever cereal knows works (strings, containers,
+/// optionals, tuples, variants, smart pointers), and so does a type with a serialize() of its own;
+/// a plain struct of such members needs nothing, because Boost.PFR takes it apart.
 
 namespace multifork {
 

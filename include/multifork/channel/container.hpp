@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -107,19 +106,6 @@ private:
     const char* what_;
 };
 
-/// What a named container is, for open() and create().
-struct ContainerIdentity {
-    arena::Kind kind;
-    const char* type_name;
-    const char* what;
-};
-/// \param bytes  room for the elements
-[[nodiscard]] MULTIFORK_API arena::Object named_container(std::string_view name,
-                                                          arena::OpenMode mode,
-                                                          const ContainerIdentity& identity,
-                                                          std::size_t bytes);
 [[nodiscard]] MULTIFORK_API arena::Object make_container(arena::Kind kind);
-
-inline constexpr std::size_t default_container_bytes = 4u << 20;
 
 } // namespace multifork::detail

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <multifork/channel/dict_store.hpp>
+#include <multifork/channel/item_reference.hpp>
+#include <multifork/channel/named_container.hpp>
 #include <multifork/channel/stored.hpp>
 #include <multifork/format.hpp>
 
@@ -24,42 +26,6 @@
 #include <vector>
 
 namespace multifork {
-
-namespace detail {
-
-[[noreturn]] MULTIFORK_API void throw_no_key(const char* what, const std::string& key);
-
-} // namespace detail
-
-template <Key K, Crossable V>
-class Dict;
-
-/// What `dict[key]` gives: reads like the value, and is assigned to like it. Each is one operation
-/// under the dict's lock. For `dict[key] += 1` there is Dict::fetch_add(), which is one operation.
-template <Key K, Crossable V>
-class DictItemReference {
-public:
-    DictItemReference(Dict<K, V>& dict, K key) : dict_(dict), key_(std::move(key)) {}
-    /// \throws KeyNotFound
-    [[nodiscard]] V get() const { return dict_.at(key_); }
-    operator V() const { return get(); } // implicit: it reads like the value
-    const DictItemReference& operator=(const V& value) const {
-        dict_.set(key_, value);
-        return *this;
-    }
-    const DictItemReference& operator=(const DictItemReference& other) const {
-        return *this = other.get();
-    }
-    DictItemReference(const DictItemReference&) = default;
-    [[nodiscard]] friend bool operator==(const DictItemReference& a,
-                                         const V& b) requires std::equality_comparable<V> {
-        return a.get() == b;
-    }
-
-private:
-    Dict<K, V>& dict_;
-    K key_;
-};
 
 /// Keys and values that all processes share, as Python's Manager().dict(), without a server
 /// process. In the order in which the keys were added.
@@ -93,7 +59,7 @@ private:
 /// \cost      a lock pair and a search; a key or value of more than 8 bytes that is set: an
 ///            allocation, too. update() with several items: a copy of the table
 template <Key K, Crossable V>
-class Dict {
+class Dict : public NamedContainer<Dict<K, V>> {
 public:
     using multifork_describable = void;
     using key_type = K;
@@ -108,24 +74,6 @@ public:
         requires(std::convertible_to<std::ranges::range_reference_t<R>, value_type> &&
                  !std::same_as<std::remove_cvref_t<R>, Dict>)
     explicit Dict(R&& items) : Dict() { update(items); }
-
-    /// \name Named dicts, for programs that are not related
-    /// `bytes`, the room for all items, counts only for who creates it.
-    /// \throws InvalidArgument, NotFound, AlreadyExists, LayoutMismatch, OutOfSharedMemory
-    /// @{
-    static Dict create(std::string_view name, std::size_t bytes = detail::default_container_bytes) {
-        return Dict(detail::named_container(name, arena::OpenMode::create, identity(), bytes));
-    }
-    static Dict open(std::string_view name) {
-        return Dict(detail::named_container(name, arena::OpenMode::open, identity(), 0));
-    }
-    static Dict open_or_create(std::string_view name,
-                               std::size_t bytes = detail::default_container_bytes) {
-        return Dict(
-            detail::named_container(name, arena::OpenMode::open_or_create, identity(), bytes));
-    }
-    static bool remove(std::string_view name) { return arena::remove_named(name); }
-    /// @}
 
     /// \name Looking
     /// @{
@@ -160,7 +108,7 @@ public:
         return get(key).value_or(otherwise);
     }
     [[nodiscard]] V operator[](const K& key) const { return at(key); }
-    [[nodiscard]] DictItemReference<K, V> operator[](const K& key) { return {*this, key}; }
+    [[nodiscard]] ItemReference<Dict, K, V> operator[](const K& key) { return {*this, key}; }
     /// @}
 
     /// \name One item
@@ -203,12 +151,7 @@ public:
             if (!entry && !initial)
                 throw_no_key(key);
             V before = entry ? read(*entry) : *initial;
-            V next = before;
-            if constexpr (std::is_convertible_v<std::invoke_result_t<F&, V&>, V>)
-                next = static_cast<V>(std::invoke(f, next));
-            else
-                std::invoke(f, next);
-            detail::Incoming made = incoming(next);
+            detail::Incoming made = incoming(detail::changed(before, f));
             if (entry)
                 store_.replace(*entry, made);
             else
@@ -349,6 +292,8 @@ public:
     /// @}
 
 private:
+    friend NamedContainer<Dict>;
+
     using Guard = detail::Container::Guard;
 
     /// A key's bytes, in the thread's buffer.

@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace multifork::detail {
+
+[[noreturn]] MULTIFORK_API void throw_no_key(const char* what, const std::string& key);
 
 /// A key as its bytes: what is hashed and compared.
 struct KeyBytes {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <multifork/channel/item_reference.hpp>
+#include <multifork/channel/list_iterator.hpp>
 #include <multifork/channel/list_store.hpp>
+#include <multifork/channel/named_container.hpp>
 #include <multifork/channel/stored.hpp>
 #include <multifork/format.hpp>
 
@@ -24,49 +27,6 @@
 
 namespace multifork {
 
-namespace detail {
-
-/// The place that an index means, negative ones counted from the end.
-/// \throws InvalidArgument when there is no such element
-[[nodiscard]] MULTIFORK_API std::size_t list_place(std::ptrdiff_t index, std::size_t size,
-                                                   const char* operation);
-/// The same, cut to what there is, as Python cuts slices.
-[[nodiscard]] MULTIFORK_API std::size_t list_clip(std::ptrdiff_t index, std::size_t size) noexcept;
-/// \throws InvalidArgument
-MULTIFORK_API void check_repeat(std::size_t size, std::ptrdiff_t times);
-
-} // namespace detail
-
-template <Crossable T>
-class List;
-
-/// What `list[i]` gives: reads like the element, and is assigned to like it. Each is one operation
-/// under the list's lock; between them others may change the list. For `list[i] += 1` there is
-/// List::fetch_add(), which is one operation.
-template <Crossable T>
-class ListItemReference {
-public:
-    ListItemReference(List<T>& list, std::ptrdiff_t index) noexcept : list_(list), index_(index) {}
-    [[nodiscard]] T get() const { return list_.at(index_); }
-    operator T() const { return get(); } // implicit: it reads like the element
-    const ListItemReference& operator=(const T& value) const {
-        list_.set(index_, value);
-        return *this;
-    }
-    const ListItemReference& operator=(const ListItemReference& other) const {
-        return *this = other.get();
-    }
-    ListItemReference(const ListItemReference&) noexcept = default;
-    [[nodiscard]] friend bool operator==(const ListItemReference& a,
-                                         const T& b) requires std::equality_comparable<T> {
-        return a.get() == b;
-    }
-
-private:
-    List<T>& list_;
-    std::ptrdiff_t index_;
-};
-
 /// A list that all processes share, as Python's Manager().list(), without a server process.
 ///
 /// \code
@@ -83,7 +43,8 @@ private:
 ///
 /// A trivially copyable T of up to 8 bytes lies in the list's table. Anything else that the codec
 /// knows lies in a block of its own; so do handles on shared objects (a List of Lists, of Queues),
-/// and the list keeps what they lead to. (A list that contains itself keeps itself for ever.)
+/// and the list keeps what they lead to, but for named objects: somebody must have these open. (A
+/// list that contains itself keeps itself for ever.)
 ///
 /// A List is a handle: copies, and what a forked child inherits, mean the same list. For a new list
 /// with the same elements there is multifork::copy().
@@ -100,7 +61,7 @@ private:
 ///            size. insert(), erase(), pop() elsewhere, sort(): a copy of the table, 8 bytes an
 ///            element, for which there must be room. An element in a block: an allocation, too
 template <Crossable T>
-class List {
+class List : public NamedContainer<List<T>> {
 public:
     using multifork_describable = void;
     using value_type = T;
@@ -113,24 +74,6 @@ public:
         requires(std::convertible_to<std::ranges::range_reference_t<R>, T> &&
                  !std::same_as<std::remove_cvref_t<R>, List>)
     explicit List(R&& values) : List() { extend(values); }
-
-    /// \name Named lists, for programs that are not related
-    /// `bytes`, the room for all elements, counts only for who creates it.
-    /// \throws InvalidArgument, NotFound, AlreadyExists, LayoutMismatch, OutOfSharedMemory
-    /// @{
-    static List create(std::string_view name, std::size_t bytes = detail::default_container_bytes) {
-        return List(detail::named_container(name, arena::OpenMode::create, identity(), bytes));
-    }
-    static List open(std::string_view name) {
-        return List(detail::named_container(name, arena::OpenMode::open, identity(), 0));
-    }
-    static List open_or_create(std::string_view name,
-                               std::size_t bytes = detail::default_container_bytes) {
-        return List(
-            detail::named_container(name, arena::OpenMode::open_or_create, identity(), bytes));
-    }
-    static bool remove(std::string_view name) { return arena::remove_named(name); }
-    /// @}
 
     /// \name One element
     /// @{
@@ -155,7 +98,9 @@ public:
         return read(words[static_cast<std::size_t>(index < 0 ? index + size : index)]);
     }
     [[nodiscard]] T operator[](std::ptrdiff_t index) const { return at(index); }
-    [[nodiscard]] ListItemReference<T> operator[](std::ptrdiff_t index) { return {*this, index}; }
+    [[nodiscard]] ItemReference<List, std::ptrdiff_t, T> operator[](std::ptrdiff_t index) {
+        return {*this, index};
+    }
     /// Replaces element `index`. \throws InvalidArgument when there is none, OutOfSharedMemory
     void set(std::ptrdiff_t index, const T& value) {
         Incoming element = incoming(value);
@@ -179,12 +124,7 @@ public:
             const auto words = store_.words();
             const std::size_t place = detail::list_place(index, words.size(), "fetch_update");
             T before = read(words[place]);
-            T next = before;
-            if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>)
-                next = static_cast<T>(std::invoke(f, next));
-            else
-                std::invoke(f, next);
-            Incoming element = incoming(next);
+            Incoming element = incoming(detail::changed(before, f));
             store_.replace(place, element);
             return before;
         }
@@ -377,36 +317,7 @@ public:
     }
     /// @}
 
-    /// Goes through the list as it is when it gets there: what others change, add or take out
-    /// before is seen. For a snapshot: `for (auto& x : list.copy())`.
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-
-        iterator() = default;
-        explicit iterator(const List& list) : list_(&list) {}
-        const T& operator*() const { return *fetch(); }
-        const T* operator->() const { return &*fetch(); }
-        iterator& operator++() {
-            ++place_;
-            element_.reset();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const { return !fetch().has_value(); }
-
-    private:
-        const std::optional<T>& fetch() const {
-            if (!element_)
-                element_ = list_->get(place_);
-            return element_;
-        }
-        const List* list_ = nullptr;
-        std::ptrdiff_t place_ = 0;
-        mutable std::optional<T> element_;
-    };
+    using iterator = ListIterator<List>;
     [[nodiscard]] iterator begin() const { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
@@ -427,6 +338,8 @@ public:
     /// @}
 
 private:
+    friend NamedContainer<List>;
+
     using Guard = detail::Container::Guard;
     using Incoming = detail::Incoming;
 

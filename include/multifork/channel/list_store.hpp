@@ -9,6 +9,15 @@
 
 namespace multifork::detail {
 
+/// The place that an index means, negative ones counted from the end.
+/// \throws InvalidArgument when there is no such element
+[[nodiscard]] MULTIFORK_API std::size_t list_place(std::ptrdiff_t index, std::size_t size,
+                                                   const char* operation);
+/// The same, cut to what there is, as Python cuts slices.
+[[nodiscard]] MULTIFORK_API std::size_t list_clip(std::ptrdiff_t index, std::size_t size) noexcept;
+/// \throws InvalidArgument
+MULTIFORK_API void check_repeat(std::size_t size, std::ptrdiff_t times);
+
 /// The words of a List, whatever its elements are. All but the constructor is to be called with the
 /// lock held (Container::Guard). What throws has changed nothing.
 class MULTIFORK_API ListStore final : public Container {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/channel/dict_store.hpp>
+#include <multifork/channel/named_container.hpp>
 #include <multifork/channel/stored.hpp>
 #include <multifork/format.hpp>
 
@@ -168,24 +169,12 @@ template <AttributeResult T>
 /// \crash     as Dict
 /// \blocks    as Dict
 /// \cost      a lock pair, a search, and to set an attribute an allocation
-class MULTIFORK_API Namespace {
+class MULTIFORK_API Namespace : public NamedContainer<Namespace> {
 public:
     using multifork_describable = void;
 
     /// \throws OutOfSharedMemory
     Namespace();
-
-    /// \name Named ones, for programs that are not related
-    /// `bytes`, the room for all attributes, counts only for who creates it.
-    /// \throws InvalidArgument, NotFound, AlreadyExists, LayoutMismatch, OutOfSharedMemory
-    /// @{
-    static Namespace create(std::string_view name,
-                            std::size_t bytes = detail::default_container_bytes);
-    static Namespace open(std::string_view name);
-    static Namespace open_or_create(std::string_view name,
-                                    std::size_t bytes = detail::default_container_bytes);
-    static bool remove(std::string_view name) { return arena::remove_named(name); }
-    /// @}
 
     /// Adds the attribute, or replaces it. \throws OutOfSharedMemory, and what T's serialize()
     /// throws
@@ -217,12 +206,7 @@ public:
             const detail::Container::Guard hold(store_);
             const std::size_t place = entry(name);
             T before = read<T>(name, place);
-            T next = before;
-            if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>)
-                next = static_cast<T>(std::invoke(f, next));
-            else
-                std::invoke(f, next);
-            detail::Incoming made = incoming(next);
+            detail::Incoming made = incoming(detail::changed(before, f));
             store_.replace(place, made);
             return before;
         }
@@ -247,7 +231,12 @@ public:
     /// @}
 
 private:
+    friend NamedContainer<Namespace>;
+
     explicit Namespace(arena::Object object);
+    static detail::ContainerIdentity identity() noexcept {
+        return {arena::Kind::dict, "namespace", "Namespace"};
+    }
 
     [[nodiscard]] static detail::KeyBytes key(std::string_view name) noexcept {
         return {std::as_bytes(std::span(name)), 0};

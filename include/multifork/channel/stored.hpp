@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -64,6 +65,18 @@ template <Crossable T>
         return from_word<T>(word);
     else
         return read_crossing<T>(container.bytes_at(word));
+}
+
+/// What `f` makes of a value: `f(T&)` changes the copy that it gets, `f(const T&)` returns the new
+/// one. \throws what f throws
+template <class T, std::invocable<T&> F>
+[[nodiscard]] T changed(T value, F& f) {
+    if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>) {
+        return static_cast<T>(std::invoke(f, value));
+    } else {
+        std::invoke(f, value);
+        return value;
+    }
 }
 
 /// Whether equal values of K have equal bytes. (-0.0 is taken care of.)

@@ -19,9 +19,9 @@ struct Registry;
 /// One process's view of a registry. Made by the arena floor, which owns the memory below it.
 class MULTIFORK_API Domain {
 public:
-    /// \param registry  initialised by init_registry()
-    /// \param capacity  its thread slots, from a trusted place: the registry's own words may be
-    /// overwritten \throws TooManyThreads  when this process has 1000 domains open already
+    /// \param registry  of zeroed bytes, or one that others use already
+    /// \param capacity  its thread slots, told by who knows: shared memory may be overwritten
+    /// \throws TooManyThreads  when this process has 1000 domains open already
     Domain(Registry& registry, std::uint32_t capacity);
     ~Domain();
     Domain(const Domain&) = delete;

@@ -124,12 +124,14 @@ concept TargetWith = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
 ///
 /// By spawn and forkserver (set_start_method(), get_context(), SpawnProcess) the child has nothing
 /// of its parent's memory, threads and descriptors. The target and its arguments cross: a function,
-/// or a closure that captures what is trivially copyable; arguments that the codec knows, and
-/// handles on shared objects. What cannot cross start() refuses, before there is a child.
+/// or a closure that captures what is trivially copyable; arguments that the codec knows, handles
+/// on shared objects, and text: what a `const char*` points to, up to the first zero, is copied for
+/// the child. What cannot cross start() refuses, before there is a child.
 ///
 /// The child ends without running what its parent registered with atexit(); what it registers
 /// itself, it runs. Standard output is flushed before the fork and at the child's end, so that
-/// nothing is lost or said twice. An exception that leaves the target is printed with the child's
+/// nothing is lost or said twice. Threads that the target has left running end with it, as at the
+/// end of main(): join them. An exception that leaves the target is printed with the child's
 /// name, and kept: see error().
 ///
 /// A Process that goes out of scope joins its child (as std::jthread does); a daemon is terminated

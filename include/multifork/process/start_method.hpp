@@ -20,7 +20,8 @@ enum class StartMethod : std::uint8_t {
     /// its arguments cross.
     spawn,
     /// A copy of a server process, which was spawned at first use and has done nothing since: as
-    /// clean as spawn, nearly as quick as fork, however large the parent.
+    /// clean as spawn, nearly as quick as fork, however large the parent. Handlers that the program
+    /// gave to pthread_atfork() do not run for it.
     forkserver,
 };
 

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <typeinfo>
@@ -36,6 +38,31 @@ void pack(ByteWriter& writer, const T& value) {
     }
 }
 
+/// Text that was given as a `const char*`, in a process that got it: the characters up to the first
+/// zero. Nothing: a null pointer.
+struct ArrivedText {
+    std::optional<std::string> text;
+};
+/// As what an argument arrives, and is kept while the target runs.
+template <class T>
+using Arriving = std::conditional_t<std::is_same_v<T, const char*>, ArrivedText, T>;
+
+template <class T>
+void pack_argument(ByteWriter& writer, const T& value) {
+    if constexpr (std::is_same_v<T, const char*>)
+        pack(writer, value == nullptr ? ArrivedText{} : ArrivedText{value});
+    else
+        pack(writer, value);
+}
+/// What the target is called with.
+template <class T>
+[[nodiscard]] T&& pass(T& argument) noexcept {
+    return std::move(argument);
+}
+[[nodiscard]] inline const char* pass(ArrivedText& argument) noexcept {
+    return argument.text ? argument.text->c_str() : nullptr;
+}
+
 /// A target with its arguments.
 class Callable {
 public:
@@ -61,27 +88,24 @@ public:
         : f_(std::forward<G>(f)), args_(std::forward<As>(args)...) {}
 
     void operator()() override {
-        std::apply([this](Args&... args) { std::invoke(std::move(f_), std::move(args)...); },
+        std::apply([this](Args&... args) { std::invoke(std::move(f_), detail::pass(args)...); },
                    args_);
     }
     void write(ByteWriter& writer) const override {
-        if constexpr (Crossable<F> && (Crossable<Args> && ...)) {
+        if constexpr (Crossable<F> && (Crossable<Arriving<Args>> && ...))
             write_function(writer, reinterpret_cast<AnyFunction>(&revive));
-            pack(writer, f_);
-            std::apply([&](const Args&... args) { (pack(writer, args), ...); }, args_);
-        } else {
-            pack(writer, f_); // one of these throws, and names the type
-            std::apply([&](const Args&... args) { (pack(writer, args), ...); }, args_);
-        }
+        pack(writer, f_); // if there is no revive(), one of these throws, and names the type
+        std::apply([&](const Args&... args) { (pack_argument(writer, args), ...); }, args_);
     }
 
 private:
     static std::unique_ptr<Callable> revive(ByteReader& reader) {
         F f = Cross<F>::read(reader);
-        std::tuple<Args...> args{Cross<Args>::read(reader)...}; // braces: in this order
+        std::tuple<Arriving<Args>...> args{Cross<Arriving<Args>>::read(reader)...}; // in this order
         return std::apply(
-            [&](Args&... each) {
-                return std::make_unique<Call>(std::in_place, std::move(f), std::move(each)...);
+            [&](Arriving<Args>&... each) {
+                return std::make_unique<Call<F, Arriving<Args>...>>(std::in_place, std::move(f),
+                                                                    std::move(each)...);
             },
             args);
     }
@@ -89,8 +113,8 @@ private:
     std::tuple<Args...> args_;
 };
 
-template <class F>
-inline constexpr bool crosses = Crossable<std::decay_t<F>>;
+template <class T>
+inline constexpr bool crosses = Crossable<Arriving<std::decay_t<T>>>;
 
 } // namespace detail
 } // namespace multifork
