@@ -65,8 +65,8 @@ std::string tell_current_exception() {
 
 ThreadTask::~ThreadTask() = default;
 
-std::string numbered_pool_name() {
-    return fmt::format("ThreadPool-{}", ++pools_named);
+std::string numbered_pool_name(const char* kind) {
+    return fmt::format("{}-{}", kind, ++pools_named);
 }
 
 struct ThreadCore::Impl {

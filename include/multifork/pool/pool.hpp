@@ -58,6 +58,11 @@ struct Starter<PoolCore> {
         const std::decay_t<F>& callable = f;
         return submit_map<Way>(core, callable, with_size(items), options);
     }
+    /// What tasks that share a function carry.
+    template <class... Ts, class F>
+    [[nodiscard]] static F hold(F f) {
+        return f;
+    }
 
 private:
     template <class F, class... Args>

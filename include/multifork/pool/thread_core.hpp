@@ -91,6 +91,6 @@ private:
 };
 
 /// "ThreadPool-7": a number of its own for each.
-[[nodiscard]] MULTIFORK_API std::string numbered_pool_name();
+[[nodiscard]] MULTIFORK_API std::string numbered_pool_name(const char* kind);
 
 } // namespace multifork::detail

@@ -87,7 +87,7 @@ public:
         static std::shared_ptr<detail::ThreadCore>
         start(std::int64_t threads, ThreadPoolOptions options, std::function<void()> initializer) {
             if (options.name.empty())
-                options.name = detail::numbered_pool_name();
+                options.name = detail::numbered_pool_name("ThreadPool");
             return detail::ThreadCore::start({threads, std::move(options.name),
                                               options.start_on_demand, std::move(initializer)});
         }

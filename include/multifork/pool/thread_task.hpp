@@ -284,6 +284,16 @@ private:
     std::size_t item_ = 0;
 };
 
+/// One function for many tasks.
+template <class F>
+struct SharedFunction {
+    std::shared_ptr<const F> f;
+    template <class... Args>
+    decltype(auto) operator()(Args&&... args) const {
+        return std::invoke(*f, std::forward<Args>(args)...);
+    }
+};
+
 template <>
 struct Starter<ThreadCore> {
     template <class F, class... Args>
@@ -311,6 +321,14 @@ struct Starter<ThreadCore> {
             helper = std::make_shared<MapHelper<Job>>(job);
         core->submit(std::move(helpers));
         return Future<MapResult<typename Job::R>>(job->future());
+    }
+    /// What tasks that share a function carry: the function, or if it changes itself a copy of it.
+    template <class... Ts, class F>
+    [[nodiscard]] static auto hold(F f) {
+        if constexpr (std::invocable<const F&, Ts...>)
+            return SharedFunction<F>{std::make_shared<const F>(std::move(f))};
+        else
+            return f;
     }
 
 private:
