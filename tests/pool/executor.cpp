@@ -81,7 +81,7 @@ void check_map_in_time(E executor) {
                 g.wait();
             return n;
         },
-        std::vector<mp::Event>(30, gate), numbers(30), {.timeout = 1s});
+        std::vector<mp::Event>(30, gate), numbers(30), {.timeout = 3s});
     BOOST_TEST(results.next().value() == 0);
     BOOST_TEST(results.next().value() == 1);
     support::expect_error<mp::TimedOut>([&] { static_cast<void>(results.next()); },

@@ -293,8 +293,8 @@ BOOST_AUTO_TEST_CASE(threads_are_started_on_demand_if_asked) {
     Gate gate;
     mp::ThreadPool pool{4, {.name = "demand", .start_on_demand = true}};
     BOOST_TEST(pool.threads().empty());
-    for (int i = 0; i < 20; ++i)
-        BOOST_TEST(pool.apply(square, i) == i * i);
+    for (int i = 0; i < 2000; ++i) // each finds the thread idle that has told of the one before
+        static_cast<void>(pool.apply(square, i));
     BOOST_TEST(pool.threads().size() == 1u);
     std::vector<mp::Future<void>> blocked;
     for (int i = 0; i < 3; ++i)
