@@ -25,7 +25,9 @@
 #include <multifork/error.hpp>
 #include <multifork/manager/manager.hpp>
 #include <multifork/manager/proxy.hpp>
+#include <multifork/pool/executor.hpp>
 #include <multifork/pool/pool.hpp>
+#include <multifork/pool/thread_pool.hpp>
 #include <multifork/pool/wait.hpp>
 #include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>

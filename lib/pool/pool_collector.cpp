@@ -41,6 +41,16 @@ private:
     sigset_t before_{};
 };
 
+std::string text_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& thrown) {
+        return thrown.what();
+    } catch (...) {
+        return "an exception of unknown type";
+    }
+}
+
 } // namespace
 
 void PoolCore::Impl::collect() {
@@ -94,6 +104,7 @@ bool PoolCore::Impl::look(std::vector<Finished>& finished) {
             kill_late();
         if (life == Life::open || life == Life::closed) {
             count = fill_slots();
+            found |= start_missing(finished);
             if (life == Life::closed && unfinished == 0 && !stopping) {
                 stopping = found = true;
                 core::task_stop(view);
@@ -101,7 +112,7 @@ bool PoolCore::Impl::look(std::vector<Finished>& finished) {
         } else {
             found |= end_workers();
             fail_all(life == Life::broken
-                         ? std::make_exception_ptr(BrokenPool(why_broken))
+                         ? std::make_exception_ptr(BrokenProcessPool(why_broken))
                          : std::make_exception_ptr(
                                Cancelled("the pool was terminated before this task was done")),
                      finished);
@@ -208,6 +219,7 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
     const bool was_late = worker.was_late;
     const core::Seat& said = view.seat(seat);
     const bool initializer_failed = said.status.load() == core::SeatStatus::failed;
+    const bool retired = said.status.load() == core::SeatStatus::retired;
     worker.process.reset();
 
     for (std::uint32_t slot = 0; slot < view.shape.slots; ++slot) {
@@ -246,6 +258,15 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
             finished);
         return;
     }
+    if (options.when_worker_dies == on_worker_death::break_pool && !retired && !was_late) {
+        break_pool(fmt::format("{} (pid {}) ended with exit code {}, and this pool was told to "
+                               "break then",
+                               end.name, end.pid, end.exitcode),
+                   finished);
+        return;
+    }
+    if (options.start_on_demand)
+        return; // start_missing() will, if need be
     try {
         const OtherSignals as_in_the_beginning(signals);
         start_worker(seat);
@@ -254,6 +275,24 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
             fmt::format("a worker of a pool ended and no other could be started: {}", error.what()),
             finished);
     }
+}
+
+bool PoolCore::Impl::start_missing(std::vector<Finished>& finished) {
+    bool found = false;
+    for (std::uint32_t seat = 0; seat < view.shape.seats && lacks_workers(); ++seat) {
+        if (workers[seat].process)
+            continue;
+        found = true;
+        try {
+            const OtherSignals as_in_the_beginning(signals);
+            start_worker(seat);
+        } catch (const std::exception& error) {
+            break_pool(fmt::format("a worker of a pool could not be started: {}", error.what()),
+                       finished);
+            break;
+        }
+    }
+    return found;
 }
 
 void PoolCore::Impl::give_up(std::uint32_t slot, const WorkerEnd& worker, bool killed_for_another,
@@ -295,7 +334,7 @@ void PoolCore::Impl::give_up(std::uint32_t slot, const WorkerEnd& worker, bool k
             fmt::format("{} (pid {}) ended with exit code {} while it ran task {}, and this pool "
                         "was told to break then",
                         end.name, end.pid, end.exitcode, end.task);
-        fail(task, std::make_exception_ptr(BrokenPool(why)), finished);
+        fail(task, std::make_exception_ptr(BrokenProcessPool(why)), finished);
         break_pool(why, finished);
     } else
         fail(task, std::make_exception_ptr(WorkerDied(end)), finished);
@@ -315,7 +354,7 @@ void PoolCore::Impl::break_pool(std::string why, std::vector<Finished>& finished
         return;
     life = Life::broken;
     why_broken = std::move(why);
-    fail_all(std::make_exception_ptr(BrokenPool(why_broken)), finished);
+    fail_all(std::make_exception_ptr(BrokenProcessPool(why_broken)), finished);
 }
 
 // Tasks in slots that a worker may still be at stay there until the worker has gone: it reads their
@@ -402,6 +441,7 @@ platform::Deadline PoolCore::Impl::next_look() const {
 
 void PoolCore::Impl::complete(std::vector<Finished>& finished) {
     arena::Space& space = table.object().space();
+    std::vector<Finished> others;
     for (Finished& each : finished) {
         std::span<const std::byte> bytes(each.result);
         try {
@@ -413,6 +453,14 @@ void PoolCore::Impl::complete(std::vector<Finished>& finished) {
                 each.task->done(bytes);
         } catch (...) {
             each.error = std::current_exception();
+            if (options.when_worker_dies == on_worker_death::break_pool) {
+                const std::string why =
+                    "a result cannot be read, and this pool was told to break then: " +
+                    text_of(each.error);
+                each.error = std::make_exception_ptr(BrokenProcessPool(why));
+                const std::scoped_lock hold(mutex); // before anybody hears of it
+                break_pool(why, others);
+            }
         }
         if (each.error != nullptr)
             each.task->failed(std::move(each.error));
@@ -420,6 +468,8 @@ void PoolCore::Impl::complete(std::vector<Finished>& finished) {
             space.free(each.block);
     }
     finished.clear();
+    if (!others.empty())
+        complete(others);
 }
 
 } // namespace multifork::detail

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <system_error>
@@ -67,12 +68,7 @@ PoolCore::~PoolCore() {
         impl_->collector.detach(); // this is the collector itself, at its very end
 }
 
-std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOptions& options,
-                                          MakeWorker make) {
-    if (workers < 1 || workers > most_workers)
-        throw InvalidArgument(fmt::format("a pool of {} workers was asked for; it needs at least 1 "
-                                          "and at most {}",
-                                          workers, most_workers));
+void check_pool_options(const PoolOptions& options) {
     if (options.max_tasks_per_worker && *options.max_tasks_per_worker < 1)
         throw InvalidArgument(fmt::format("max_tasks_per_worker is {}: a worker must be allowed at "
                                           "least 1; leave it out for no end",
@@ -80,20 +76,30 @@ std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOption
     if (options.task_limit.count() < 0)
         throw InvalidArgument("task_limit is negative; 0 means that a task may take as long as it "
                               "takes");
+}
+
+std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOptions& options,
+                                          MakeWorker make) {
+    if (workers < 1 || workers > most_workers)
+        throw InvalidArgument(fmt::format("a pool of {} workers was asked for; it needs at least 1 "
+                                          "and at most {}",
+                                          workers, most_workers));
+    check_pool_options(options);
     const StartMethod method =
         options.start_method ? *options.start_method : start_method_of(get_start_method());
     const core::TaskShape shape{static_cast<std::uint32_t>(workers), table_slots};
     std::shared_ptr<PoolCore> core(
         new PoolCore(std::make_unique<Impl>(PoolTable(shape), options, std::move(make), method)));
     Impl& impl = *core->impl_;
-    for (std::uint32_t seat = 0; seat < shape.seats; ++seat)
+    for (std::uint32_t seat = 0; seat < shape.seats && !options.start_on_demand; ++seat)
         impl.start_worker(seat); // throws: those that run are daemons, and end with their Process
     {
         const AllSignalsBlocked in_the_new_thread;
         try {
             impl.collector = std::thread([core] { core->impl_->collect(); });
         } catch (const std::system_error& error) {
-            throw BrokenPool(fmt::format("a pool cannot start its thread: {}", error.what()));
+            throw BrokenProcessPool(
+                fmt::format("a pool cannot start its thread: {}", error.what()));
         }
     }
     std::unique_lock lock(impl.mutex);
@@ -117,6 +123,14 @@ void PoolCore::Impl::start_worker(std::uint32_t seat) {
     worker.process.emplace(std::move(process));
 }
 
+bool PoolCore::Impl::lacks_workers() const {
+    if (!options.start_on_demand)
+        return false;
+    const auto there = std::count_if(workers.begin(), workers.end(),
+                                     [](const Worker& w) { return w.process.has_value(); });
+    return static_cast<std::size_t>(there) < std::min(unfinished, workers.size());
+}
+
 void PoolCore::Impl::check_open_locked() const {
     switch (life) {
     case Life::open:
@@ -126,7 +140,7 @@ void PoolCore::Impl::check_open_locked() const {
     case Life::terminated:
         throw InvalidState("the pool was terminated: it takes no more tasks");
     case Life::broken:
-        throw BrokenPool(why_broken);
+        throw BrokenProcessPool(why_broken);
     }
 }
 
@@ -214,6 +228,8 @@ void PoolCore::submit(const std::vector<std::shared_ptr<PoolTask>>& tasks) {
         for (const auto& task : tasks)
             impl_->accept(task);
         count = impl_->fill_slots();
+        if (impl_->lacks_workers())
+            core::tell_parent(impl_->view);
     }
     if (count > 0)
         core::task_wake(impl_->view, count);
@@ -247,6 +263,17 @@ bool PoolCore::has_begun(const PoolTask& task) const {
     return task.place == PoolTask::Place::slot &&
            core::TaskState::of(impl_->view.slot(task.slot).state.load()).tag !=
                core::TaskTag::queued;
+}
+
+std::vector<std::shared_ptr<PoolTask>> PoolCore::waiting() const {
+    impl_->check_process();
+    const std::scoped_lock hold(impl_->mutex);
+    std::vector<std::shared_ptr<PoolTask>> all(impl_->pending.begin(), impl_->pending.end());
+    for (std::uint32_t slot = 0; slot < impl_->view.shape.slots; ++slot)
+        if (impl_->in_slot[slot] != nullptr &&
+            core::TaskState::of(impl_->view.slot(slot).state.load()).tag == core::TaskTag::queued)
+            all.push_back(impl_->in_slot[slot]);
+    return all;
 }
 
 void PoolCore::close() {

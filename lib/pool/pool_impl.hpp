@@ -83,6 +83,8 @@ struct PoolCore::Impl {
     // ---- under the mutex
     void check_open_locked() const;
     void start_worker(std::uint32_t seat);
+    /// Of a pool that starts them on demand: whether there is more work than workers.
+    [[nodiscard]] bool lacks_workers() const;
     void accept(const std::shared_ptr<PoolTask>& task);
     /// Puts pending tasks into free slots. \return how many
     std::size_t fill_slots();
@@ -96,6 +98,7 @@ struct PoolCore::Impl {
     bool hear(std::uint32_t seat, std::vector<Finished>& finished);
     void take_result(std::uint32_t slot, std::vector<Finished>& finished);
     bool bury_dead(std::vector<Finished>& finished);
+    bool start_missing(std::vector<Finished>& finished);
     void bury(std::uint32_t seat, std::vector<Finished>& finished);
     void give_up(std::uint32_t slot, const WorkerEnd& end, bool killed_for_another,
                  std::vector<Finished>& finished);

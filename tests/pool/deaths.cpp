@@ -146,9 +146,11 @@ BOOST_AUTO_TEST_CASE(a_pool_breaks_if_asked_to) {
     const auto other = pool.submit(sleep_long, begun);
     begun.wait();
     const auto killed = pool.submit(end_by_signal, SIGSEGV);
-    support::expect_error<mp::BrokenPool>([&] { killed.get(); }, {"exit code -11", "break"});
-    support::expect_error<mp::BrokenPool>([&] { static_cast<void>(other.get()); }, {"task 1"});
-    support::expect_error<mp::BrokenPool>([&] { static_cast<void>(pool.submit(own_pid)); }, {});
+    support::expect_error<mp::BrokenProcessPool>([&] { killed.get(); }, {"exit code -11", "break"});
+    support::expect_error<mp::BrokenProcessPool>([&] { static_cast<void>(other.get()); },
+                                                 {"task 1"});
+    support::expect_error<mp::BrokenProcessPool>([&] { static_cast<void>(pool.submit(own_pid)); },
+                                                 {});
     pool.join();
 }
 
@@ -165,17 +167,17 @@ BOOST_AUTO_TEST_CASE(a_task_past_its_limit_is_killed) {
 BOOST_AUTO_TEST_CASE(a_throwing_initializer_breaks_the_pool) {
     mp::Pool pool{2, {}, [](const std::string& what) { throw std::out_of_range(what); }, "no luck"};
     // By submit() already, if the worker was quicker.
-    support::expect_error<mp::BrokenPool>([&] { pool.apply(own_pid); },
-                                          {"initializer", "std::out_of_range", "no luck"});
+    support::expect_error<mp::BrokenProcessPool>([&] { pool.apply(own_pid); },
+                                                 {"initializer", "std::out_of_range", "no luck"});
     pool.join();
-    support::expect_error<mp::BrokenPool>([&] { static_cast<void>(pool.submit(own_pid)); },
-                                          {"no luck"});
+    support::expect_error<mp::BrokenProcessPool>([&] { static_cast<void>(pool.submit(own_pid)); },
+                                                 {"no luck"});
 }
 
 BOOST_AUTO_TEST_CASE(an_initializer_that_kills_does_not_loop) {
     mp::Pool pool{1, {}, [] { ::raise(SIGKILL); }};
-    support::expect_error<mp::BrokenPool>([&] { pool.apply(own_pid); },
-                                          {"in a row", "exit code -9"});
+    support::expect_error<mp::BrokenProcessPool>([&] { pool.apply(own_pid); },
+                                                 {"in a row", "exit code -9"});
 }
 
 BOOST_AUTO_TEST_CASE(workers_end_with_their_parent) {

@@ -18,6 +18,9 @@ namespace multifork::detail {
 using MakeWorker = std::function<Process(ProcessOptions, const PoolTable&, std::uint32_t seat,
                                          std::uint64_t most_tasks)>;
 
+/// \throws InvalidArgument
+MULTIFORK_API void check_pool_options(const PoolOptions& options);
+
 /// The part of a Pool that knows no types: its workers, its table, and the thread that collects.
 ///
 /// \threads safe
@@ -39,6 +42,8 @@ public:
     /// Takes a task back that nobody has taken. \return false when somebody has
     bool withdraw(PoolTask& task);
     [[nodiscard]] bool has_begun(const PoolTask& task) const;
+    /// Those that no worker has taken, as far as can be seen.
+    [[nodiscard]] std::vector<std::shared_ptr<PoolTask>> waiting() const;
 
     void close();
     void terminate();

@@ -14,7 +14,8 @@ namespace multifork {
 enum class on_worker_death : std::uint8_t {
     fail_task,  ///< its future throws WorkerDied; the default
     retry_task, ///< another worker gets it, PoolOptions::retries times at most; then it fails
-    break_pool  ///< it and all others fail with BrokenPool, as in Python's executors
+    break_pool  ///< it and all others fail with BrokenProcessPool, as in Python's executors: also
+                ///< when a worker dies that had no task, or a result cannot be read
 };
 
 struct PoolOptions {
@@ -27,6 +28,8 @@ struct PoolOptions {
     /// How long a task (a chunk, of map) may run. Then its worker is killed, and its future throws
     /// TaskTimedOut. 0: for ever.
     std::chrono::nanoseconds task_limit{0};
+    /// Workers are started when there is work for them, instead of at once.
+    bool start_on_demand = false;
 };
 
 struct MapOptions {

@@ -70,6 +70,8 @@ public:
     virtual void done(std::span<const std::byte> result) = 0;
     virtual void failed(std::exception_ptr error) noexcept = 0;
     /// @}
+    /// Cancels its future if it has not begun. By any thread.
+    virtual bool cancel() { return false; }
 
     // Set before it is submitted:
     std::vector<std::byte> inline_bytes; ///< the task, unless it is in a block
