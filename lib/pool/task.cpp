@@ -3,6 +3,7 @@
 #include <multifork/error.hpp>
 
 #include <atomic>
+#include <cstring>
 #include <utility>
 
 namespace multifork::detail {
@@ -35,6 +36,33 @@ void TaskBlock::publish(const arena::Cargo& cargo) {
 }
 
 PoolTask::~PoolTask() = default;
+
+std::uint64_t make_result_block(const PoolTable& pool, std::span<const std::byte> bytes,
+                                const arena::Cargo& cargo) {
+    arena::Space& space = pool.object().space();
+    const std::uint64_t length = bytes.size();
+    const std::uint64_t block = space.allocate(sizeof length + bytes.size(), arena::Kind::bytes);
+    std::memcpy(space.at(block), &length, sizeof length);
+    if (!bytes.empty())
+        std::memcpy(space.at(block) + sizeof length, bytes.data(), bytes.size());
+    try {
+        cargo.load_onto(space, block);
+    } catch (...) {
+        space.free(block);
+        throw;
+    }
+    return block;
+}
+
+std::span<const std::byte> read_result_block(const PoolTable& pool, std::uint64_t block) {
+    const arena::Space& space = pool.object().space();
+    std::uint64_t length = 0;
+    std::memcpy(&length, space.checked(block, sizeof length), sizeof length);
+    if (length > ~std::uint64_t{0} - sizeof length)
+        throw CorruptSharedMemory("the result of a task has an impossible length: its memory was "
+                                  "overwritten; look for a task that writes where it should not");
+    return {space.checked(block, sizeof length + length) + sizeof length, length};
+}
 
 PoolTable::PoolTable(core::TaskShape shape)
     : object_(arena::Object::make(shape.bytes(), crossing_kind, [](std::byte*) {})), shape_(shape) {

@@ -22,14 +22,24 @@
 
 namespace multifork::detail {
 
+class MapJob;
+class PoolTable;
+
 /// A task in the hands of a worker.
 struct TaskRun {
     std::span<std::byte> bytes; ///< all of it; what it reads was written by the parent
     ByteReader& reader;         ///< behind the function
-    std::uint64_t first = 0;    ///< which items of it
+    std::uint64_t first = 0;    ///< which items of it; of a map, at first, which share
     std::uint64_t count = 0;
     std::vector<std::byte>& result; ///< what the parent's task gets in done()
     std::uint64_t item = 0;         ///< the one in work: an exception says it
+
+    // Of a share in a map:
+    const PoolTable& pool;
+    bool limited = false;    ///< its chunks have a deadline
+    std::uint64_t left = 0;  ///< how many tasks this worker may do yet
+    std::uint64_t done = 1;  ///< how many of them these were
+    bool come_again = false; ///< another worker is to go on with it
 };
 using TaskFunction = void (*)(TaskRun&);
 
@@ -76,7 +86,8 @@ public:
     std::shared_ptr<const TaskBlock> block;
     std::uint64_t first = 0;
     std::uint64_t count = 1;
-    std::int64_t limit_ns = 0; ///< 0: as long as it takes
+    std::int64_t limit_ns = 0;   ///< 0: as long as it takes
+    std::shared_ptr<MapJob> map; ///< if it is a share in one: `first` says which
 
     // Of the pool, under its mutex:
     enum class Place : std::uint8_t { nowhere, pending, slot, finished };
@@ -84,8 +95,18 @@ public:
     std::uint32_t slot = 0;
     std::size_t index = 0; ///< the number of the task
     unsigned tries = 0;
-    bool late = false; ///< its worker was killed because its time was up
+    bool late = false;            ///< its worker was killed because its time was up,
+    std::uint64_t late_chunk = 0; ///< or that of this chunk
 };
+
+/// A block with those bytes, behind their length, which the calling thread owns.
+/// \throws OutOfSharedMemory
+[[nodiscard]] MULTIFORK_API std::uint64_t make_result_block(const PoolTable& pool,
+                                                            std::span<const std::byte> bytes,
+                                                            const arena::Cargo& cargo);
+/// The bytes of such a block. \throws CorruptSharedMemory
+[[nodiscard]] MULTIFORK_API std::span<const std::byte> read_result_block(const PoolTable& pool,
+                                                                         std::uint64_t block);
 
 /// Writes down the current exception, for the parent.
 MULTIFORK_API void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept;
@@ -100,8 +121,7 @@ public:
     [[nodiscard]] core::TaskTable view() const noexcept;
     [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
 
-    // For the heap it is what a queue of tasks is: it may own blocks, wherever it names them.
-    static constexpr arena::Kind crossing_kind = arena::Kind::message_leases;
+    static constexpr arena::Kind crossing_kind = arena::Kind::tasks;
     [[nodiscard]] arena::Crossing crossing() const;
     static PoolTable arrive(const arena::Crossing& crossing);
 
