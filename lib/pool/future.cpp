@@ -92,7 +92,7 @@ bool FutureState::wait_before(platform::Deadline deadline) const {
 }
 
 void FutureState::settle(std::unique_lock<std::mutex>& lock) {
-    const auto keep = shared_from_this(); // a callback may drop the last future
+    const auto keep = weak_from_this().lock(); // a callback may drop the last future
     announcer_ = std::this_thread::get_id();
     source_.reset();
     while (!callbacks_.empty()) {

@@ -262,6 +262,7 @@ void PoolCore::Impl::complete(std::vector<Finished>& finished) {
     for (const auto& map : std::exchange(with_news, {}))
         map->tell_progress();
     for (Finished& each : finished) {
+        each.task->block.reset(); // the future may keep the task for long
         try {
             if (each.error == nullptr && each.block != 0)
                 each.result = read_result_block(table, each.block);

@@ -1,6 +1,7 @@
 #include "pool/pool_impl.hpp"
 
 #include <multifork/error.hpp>
+#include <multifork/pool/core_budget.hpp>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -86,6 +87,7 @@ std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOption
     std::shared_ptr<PoolCore> core(
         new PoolCore(std::make_unique<Impl>(PoolTable(shape), options, std::move(make), method)));
     Impl& impl = *core->impl_;
+    impl.view.header->cores.store(static_cast<std::uint32_t>(core_budget()));
     for (std::uint32_t seat = 0; seat < shape.seats; ++seat)
         impl.start_worker(seat); // throws: those that run are daemons, and end with their Process
     {
@@ -145,12 +147,26 @@ void PoolCore::check_open() const {
 }
 
 std::size_t PoolCore::Impl::accept(std::span<const std::shared_ptr<PoolTask>> tasks) {
+    unfinished += tasks.size();
+    std::size_t count = 0;
     for (const auto& task : tasks) {
+        if (pending.empty() && !free_slots.empty() && put(free_slots.back(), task)) {
+            give_slot(free_slots.back(), task);
+            free_slots.pop_back();
+            ++count;
+            continue;
+        }
         task->place = PoolTask::Place::pending;
         pending.push_back(task);
     }
-    unfinished += tasks.size();
-    return fill_slots();
+    return count;
+}
+
+void PoolCore::Impl::give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task) {
+    task->place = PoolTask::Place::slot;
+    task->slot = slot;
+    limited += task->limit_ns > 0 ? 1 : 0;
+    in_slot[slot] = std::move(task);
 }
 
 bool PoolCore::Impl::put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task) {
@@ -160,8 +176,8 @@ bool PoolCore::Impl::put(std::uint32_t slot, const std::shared_ptr<PoolTask>& ta
         to.bytes = task->block->bytes();
     } else {
         to.block = 0;
-        to.bytes = task->inline_bytes.size();
-        std::memcpy(to.task.data(), task->inline_bytes.data(), task->inline_bytes.size());
+        to.bytes = task->inline_size;
+        std::memcpy(to.task.data(), task->inline_bytes.data(), task->inline_size);
     }
     to.first = task->first;
     to.count = task->count;
@@ -196,10 +212,7 @@ std::size_t PoolCore::Impl::fill_slots() {
         if (!put(slot, task))
             break;
         free_slots.pop_back();
-        task->place = PoolTask::Place::slot;
-        task->slot = slot;
-        limited += task->limit_ns > 0 ? 1 : 0;
-        in_slot[slot] = std::move(pending.front());
+        give_slot(slot, std::move(pending.front()));
         pending.pop_front();
         ++count;
     }
@@ -271,6 +284,7 @@ bool PoolCore::withdraw(PoolTask& task) {
         return false;
     }
     task.place = PoolTask::Place::finished;
+    task.block.reset();
     --impl_->unfinished;
     core::tell_parent(impl_->view); // there is room; or it was the last
     return true;
@@ -327,27 +341,23 @@ void PoolCore::leave() noexcept {
     }
 }
 
-void PoolCore::write_function(std::vector<std::byte>& bytes, TaskFunction function) {
-    impl_->check_process();
-    const auto append = [&](const std::vector<std::byte>& known) {
-        bytes.insert(bytes.end(), known.begin(), known.end());
-    };
-    {
-        const std::scoped_lock hold(impl_->mutex);
-        impl_->check_open_locked();
-        if (const auto known = impl_->functions.find(function); known != impl_->functions.end())
-            return append(known->second);
+void PoolCore::write_function(std::vector<std::byte>& bytes, TaskFunction function,
+                              std::atomic<const FunctionBytes*>& known) {
+    // acquire: pairs with the exchange below
+    const FunctionBytes* first = known.load(std::memory_order_acquire);
+    if (first == nullptr) {
+        std::vector<std::byte> token;
+        ByteWriter writer(token);
+        detail::write_function(writer, reinterpret_cast<AnyFunction>(function));
+        const auto length = static_cast<std::uint32_t>(token.size());
+        auto made = std::make_unique<FunctionBytes>();
+        made->bytes.resize(sizeof length + token.size());
+        std::memcpy(made->bytes.data(), &length, sizeof length);
+        std::memcpy(made->bytes.data() + sizeof length, token.data(), token.size());
+        if (known.compare_exchange_strong(first, made.get(), std::memory_order_acq_rel))
+            first = made.release(); // for good: as long as there is the function
     }
-    std::vector<std::byte> token;
-    ByteWriter token_writer(token);
-    detail::write_function(token_writer, reinterpret_cast<AnyFunction>(function));
-    const auto length = static_cast<std::uint32_t>(token.size());
-    std::vector<std::byte> first(sizeof length + token.size());
-    std::memcpy(first.data(), &length, sizeof length);
-    std::memcpy(first.data() + sizeof length, token.data(), token.size());
-    append(first);
-    const std::scoped_lock hold(impl_->mutex);
-    impl_->functions.emplace(function, std::move(first));
+    bytes.insert(bytes.end(), first->bytes.begin(), first->bytes.end());
 }
 
 const PoolTable& PoolCore::table() const noexcept {

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -76,7 +75,6 @@ struct PoolCore::Impl {
     bool stopping = false;        // the workers were told to end when nothing is queued
     bool told_to_end = false;     // by SIGTERM
     std::int64_t kill_at_ns = 0;  // when those that do not heed SIGTERM are killed; 0: never
-    std::map<TaskFunction, std::vector<std::byte>> functions;
     std::vector<std::shared_ptr<MapJob>> watched; // maps whose progress somebody wants
 
     // Of the collector's thread alone:
@@ -96,6 +94,7 @@ struct PoolCore::Impl {
     void start_worker(std::uint32_t seat);
     /// Puts pending tasks into free slots. \return how many
     std::size_t fill_slots();
+    void give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task);
     bool put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task);
     /// Queues the task of this slot once more.
     void put_again(std::uint32_t slot);

@@ -9,6 +9,15 @@
 namespace multifork::detail {
 namespace {
 
+constinit thread_local bool spare_has_gone = false; // the thread is at its end
+/// Constant-initialised: only its end needs to be registered, by each thread for itself.
+struct SpareBuffer {
+    std::vector<std::byte> bytes;
+    ~SpareBuffer() { spare_has_gone = true; }
+};
+constinit thread_local SpareBuffer spare_buffer;
+constexpr std::size_t keep_spare_bytes = 1u << 16;
+
 // Numbers for blocks of tasks; results have the positions of their tasks, which stay below.
 constinit std::atomic<std::uint64_t> next_block{1ull << 62};
 
@@ -33,6 +42,17 @@ void TaskBlock::publish(const arena::Cargo& cargo) {
     position_ = next_block.fetch_add(1);
     table_.space().give_to_ring(offset_, table_.offset(), position_);
     published_ = true;
+}
+
+Scratch::Scratch() noexcept {
+    if (spare_has_gone)
+        return;
+    bytes_ = std::move(spare_buffer.bytes);
+    bytes_.clear();
+}
+Scratch::~Scratch() {
+    if (!spare_has_gone && bytes_.capacity() <= keep_spare_bytes)
+        spare_buffer.bytes = std::move(bytes_);
 }
 
 PoolTask::~PoolTask() = default;

@@ -1,3 +1,4 @@
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/task.hpp>
 
 #include <multifork/error.hpp>
@@ -26,6 +27,7 @@ public:
 
     bool initialise(const std::function<void()>& initializer) {
         core::seat_take(table_, seat_);
+        set_core_budget(part_of(table_.header->cores.load(), table_.shape.seats, seat_));
         try {
             initializer();
         } catch (const abi::__forced_unwind&) {
@@ -89,10 +91,10 @@ private:
             bytes = {pool_.object().space().checked(slot.block, slot.bytes), slot.bytes};
         else if (slot.bytes <= core::inline_task_bytes)
             bytes = {const_cast<std::byte*>(slot.task.data()), slot.bytes};
-        ByteReader length_reader(bytes);
         std::uint32_t length = 0;
-        length_reader(length);
-        if (length > bytes.size() - sizeof length)
+        if (bytes.size() >= sizeof length)
+            std::memcpy(&length, bytes.data(), sizeof length);
+        if (bytes.size() < sizeof length || length > bytes.size() - sizeof length)
             throw CorruptSharedMemory("a task in a pool's table is no task: its memory was "
                                       "overwritten; look for a task that writes where it should "
                                       "not");

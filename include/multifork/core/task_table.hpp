@@ -13,7 +13,7 @@
 
 // The table of tasks of a pool: one process, the parent, hands out tasks; its workers take them.
 //
-//   offset 0    header    tail | head | idle | listening | stop
+//   offset 0    header    tail | head | idle | listening | stop | cores
 //          192  workers   128 bytes a seat: what the worker who sits there says
 //          ...  order     4 bytes an entry: the slots of the queued tasks, oldest first, as a ring
 //          ...  done      4 bytes an entry, a ring for each seat: slots that its worker is done
@@ -128,6 +128,7 @@ struct TaskHeader {
     alignas(64) std::atomic<std::uint32_t> idle; ///< a worker may be asleep
     std::atomic<std::uint32_t> listening;        ///< the parent may be asleep
     std::atomic<std::uint32_t> stop;             ///< 1: workers end when nothing is queued
+    std::atomic<std::uint32_t> cores;            ///< that the workers have together; by the parent
 };
 static_assert(sizeof(TaskHeader) == 192);
 

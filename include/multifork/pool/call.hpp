@@ -4,6 +4,7 @@
 #include <multifork/pool/pool_core.hpp>
 #include <multifork/pool/task.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <functional>
@@ -38,19 +39,22 @@ class CallTask final : public PoolTask, public FutureSource {
 public:
     explicit CallTask(std::weak_ptr<PoolCore> pool) : pool_(std::move(pool)) {}
 
-    [[nodiscard]] const std::shared_ptr<FutureValue<R>>& future() const noexcept { return future_; }
+    /// The future's state is a part of the task: one allocation for both.
+    [[nodiscard]] static std::shared_ptr<FutureValue<R>>
+    future_of(const std::shared_ptr<CallTask>& task) noexcept {
+        return {task, &task->future_};
+    }
 
     void done(std::span<const std::byte> result) override {
         if constexpr (std::is_void_v<R>) {
-            future_->set_value({});
+            future_.set_value({});
         } else {
-            ByteReader reader(result);
-            future_->set_value(Cross<R>::read(reader));
+            future_.set_value(read_result<R>(result));
         }
     }
     void failed(std::exception_ptr error) noexcept override {
         try {
-            future_->set_error(std::move(error));
+            future_.set_error(std::move(error));
         } catch (const InvalidState&) {
             // It has its result already, and a callback was the one who threw.
         }
@@ -66,8 +70,12 @@ public:
 
 private:
     std::weak_ptr<PoolCore> pool_;
-    std::shared_ptr<FutureValue<R>> future_ = std::make_shared<FutureValue<R>>();
+    FutureValue<R> future_;
 };
+
+/// Where the bytes of this function are known, when it has been submitted once.
+template <class R, class F, class... Args>
+inline constinit std::atomic<const FunctionBytes*> known_function{nullptr};
 
 template <class F, class... Args>
 using CallResult = std::decay_t<std::invoke_result_t<F&, Args...>>;
@@ -82,26 +90,28 @@ template <class F, class... Args>
 
     auto task = std::make_shared<CallTask<R>>(pool);
     const arena::Cargo cargo;
-    task->inline_bytes.reserve(core::inline_task_bytes);
-    pool->write_function(task->inline_bytes, &run_call<R, F, Args...>); // throws if it is closed
-    ByteWriter writer(task->inline_bytes);
+    const Scratch bytes;
+    pool->write_function(*bytes, &run_call<R, F, Args...>, known_function<R, F, Args...>);
+    ByteWriter writer(*bytes);
     try {
         pack(writer, f);
         (pack(writer, args), ...);
     } catch (const NotShareable& error) {
         rethrow_for_pool(error);
     }
-    if (task->inline_bytes.size() > core::inline_task_bytes || !cargo.empty()) {
-        auto block = std::make_shared<TaskBlock>(pool->table().object(), task->inline_bytes.size());
-        std::memcpy(block->data(), task->inline_bytes.data(), task->inline_bytes.size());
+    if (bytes->size() <= core::inline_task_bytes && cargo.empty()) {
+        std::memcpy(task->inline_bytes.data(), bytes->data(), bytes->size());
+        task->inline_size = bytes->size();
+    } else {
+        auto block = std::make_shared<TaskBlock>(pool->table().object(), bytes->size());
+        std::memcpy(block->data(), bytes->data(), bytes->size());
         block->publish(cargo);
         task->block = std::move(block);
-        task->inline_bytes = {};
     }
     task->limit_ns = pool->options().task_limit.count();
-    task->future()->set_source(task);
-    Future<R> future(task->future());
+    Future<R> future(CallTask<R>::future_of(task));
     pool->submit(task);
+    future.shared_state()->set_source(task); // not before: they keep each other until it is done
     return future;
 }
 

@@ -4,7 +4,11 @@
 #include <multifork/platform/export.hpp>
 #include <multifork/pool/future.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
+#include <cstring>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -40,11 +44,31 @@ constexpr void check_result_crosses() {
 /// \throws NotShareable, which speaks of workers
 [[noreturn]] MULTIFORK_API void rethrow_for_pool(const NotShareable& error);
 
-/// What a result is on its way: void is nothing.
+/// What a result is on its way: void is nothing. An archive costs more than a number is worth.
 template <class R>
 void write_result(std::vector<std::byte>& bytes, const R& result) {
-    ByteWriter writer(bytes);
-    Cross<R>::write(writer, result);
+    if constexpr (Shareable<R>) {
+        const auto* const first = reinterpret_cast<const std::byte*>(&result);
+        bytes.insert(bytes.end(), first, first + sizeof result);
+    } else {
+        ByteWriter writer(bytes);
+        Cross<R>::write(writer, result);
+    }
+}
+template <class R>
+[[nodiscard]] R read_result(std::span<const std::byte> bytes) {
+    if constexpr (Shareable<R>) {
+        alignas(R) std::array<std::byte, sizeof(R)> copy;
+        if (bytes.size() < sizeof(R))
+            throw CorruptSharedMemory("a result is shorter than its type: its memory was "
+                                      "overwritten; look for a task that writes where it should "
+                                      "not");
+        std::memcpy(copy.data(), bytes.data(), sizeof(R));
+        return std::bit_cast<R>(copy);
+    } else {
+        ByteReader reader(bytes);
+        return Cross<R>::read(reader);
+    }
 }
 
 } // namespace multifork::detail

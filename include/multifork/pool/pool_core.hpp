@@ -48,8 +48,9 @@ public:
     /// Terminates and joins; does nothing in a forked child.
     void leave() noexcept;
 
-    /// Appends the first bytes of each task: how long, and which function. \throws as check_open()
-    void write_function(std::vector<std::byte>& bytes, TaskFunction function);
+    /// Appends the first bytes of each task: how long, and which function.
+    static void write_function(std::vector<std::byte>& bytes, TaskFunction function,
+                               std::atomic<const FunctionBytes*>& known);
     [[nodiscard]] const PoolTable& table() const noexcept;
     [[nodiscard]] std::size_t workers() const noexcept;
     [[nodiscard]] const PoolOptions& options() const noexcept;

@@ -7,6 +7,8 @@
 #include <multifork/platform/export.hpp>
 #include <multifork/process/target.hpp>
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -42,6 +44,27 @@ struct TaskRun {
     bool come_again = false; ///< another worker is to go on with it
 };
 using TaskFunction = void (*)(TaskRun&);
+
+/// The first bytes of a task: how long the rest of them is, and the function. They are made once
+/// for each function, and stay.
+struct FunctionBytes {
+    std::vector<std::byte> bytes;
+};
+
+/// A buffer that the thread uses again and again. Who needs one while another is out, in a
+/// serialize() that submits, gets one of his own.
+class MULTIFORK_API Scratch {
+public:
+    Scratch() noexcept;
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    [[nodiscard]] std::vector<std::byte>& operator*() const noexcept { return bytes_; }
+    [[nodiscard]] std::vector<std::byte>* operator->() const noexcept { return &bytes_; }
+
+private:
+    mutable std::vector<std::byte> bytes_;
+};
 
 /// A block of shared memory that belongs to a pool's table as long as this lives.
 class MULTIFORK_API TaskBlock {
@@ -82,7 +105,8 @@ public:
     /// @}
 
     // Set before it is submitted:
-    std::vector<std::byte> inline_bytes; ///< the task, unless it is in a block
+    std::array<std::byte, core::inline_task_bytes> inline_bytes; ///< the task, if it fits
+    std::size_t inline_size = 0;
     std::shared_ptr<const TaskBlock> block;
     std::uint64_t first = 0;
     std::uint64_t count = 1;
