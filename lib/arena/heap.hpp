@@ -139,6 +139,9 @@ public:
     }
     /// Whether a block begins at this offset, as far as can be told from garbage.
     [[nodiscard]] bool plausible(std::uint64_t offset) const noexcept;
+    /// Between these offsets lie the blocks.
+    [[nodiscard]] std::uint64_t first_block() const noexcept { return begin_; }
+    [[nodiscard]] std::uint64_t end_of_blocks() const noexcept { return top(); }
 
 private:
     class Locked;

@@ -59,7 +59,7 @@ void Heap::free_own(std::uint64_t offset) noexcept {
 
 void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
     const Kind kind = block(ring_block).kind.load(relaxed);
-    if (kind == Kind::message_leases)
+    if (kind == Kind::message_leases || kind == Kind::tasks)
         return free_all_of(ring_block); // how its slots lie is not known here
     if (kind == Kind::list || kind == Kind::dict)
         return free_elements_of(ring_block);

@@ -7,6 +7,7 @@
 
 #include <multifork/error.hpp>
 #include <multifork/liveness/tuning.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <sched.h>
 
@@ -167,6 +168,10 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
             continue;
         }
         std::uint64_t state = oldest->state;
+        if (MULTIFORK_MUTANT(head_first)) {
+            std::uint64_t position = oldest->position;
+            header.head.compare_exchange_strong(position, position + 1);
+        }
         compiler_barrier();
         if (!table.slot(oldest->slot)
                  .state.compare_exchange_strong( // COMMIT
@@ -175,7 +180,7 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
         compiler_barrier();
         std::uint64_t position = oldest->position;
         header.head.compare_exchange_strong(position, position + 1);
-        if (header.head.load() != header.tail.load())
+        if (header.head.load() != header.tail.load() && !MULTIFORK_MUTANT(keep_asleep))
             wake(header.idle, 1); // what is left is for somebody who may not have been woken
         return oldest->slot;
     }

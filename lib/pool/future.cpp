@@ -1,7 +1,10 @@
 #include <multifork/pool/future.hpp>
 
+#include <multifork/liveness/tuning.hpp>
+
 #include <boost/core/demangle.hpp>
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <cstdio>
 #include <typeinfo>
@@ -59,10 +62,23 @@ FutureStatus FutureState::status() const {
 }
 
 bool FutureState::is_settled() const {
-    return announced_ || announcer_ == std::this_thread::get_id();
+    return announced_.load(std::memory_order_relaxed) || announcer_ == std::this_thread::get_id();
 }
 
 bool FutureState::wait_before(platform::Deadline deadline) const {
+    // acquire, all of them: pairs with the release in settle()
+    const auto is_announced = [this] { return announced_.load(std::memory_order_acquire); };
+    if (is_announced())
+        return true;
+    if (!deadline.is_poll()) {
+        // What is nearly done would pay for waking this thread.
+        const unsigned yields = liveness::tuning().yields.load(std::memory_order_relaxed);
+        for (unsigned look = 0; look < yields; ++look) {
+            ::sched_yield();
+            if (is_announced())
+                return true;
+        }
+    }
     std::unique_lock lock(mutex_);
     const auto settled = [this] { return is_settled(); };
     if (deadline.is_never()) {
@@ -76,7 +92,7 @@ bool FutureState::wait_before(platform::Deadline deadline) const {
 }
 
 void FutureState::settle(std::unique_lock<std::mutex>& lock) {
-    const auto keep = shared_from_this(); // a callback may drop the last future
+    const auto keep = weak_from_this().lock(); // a callback may drop the last future
     announcer_ = std::this_thread::get_id();
     source_.reset();
     while (!callbacks_.empty()) {
@@ -92,7 +108,7 @@ void FutureState::settle(std::unique_lock<std::mutex>& lock) {
         }
         lock.lock();
     }
-    announced_ = true;
+    announced_.store(true, std::memory_order_release);
     announcer_ = {};
     lock.unlock();
     changed_.notify_all();
@@ -166,7 +182,6 @@ void FutureState::set_source(std::shared_ptr<FutureSource> source) {
 
 std::exception_ptr FutureState::error() const {
     static_cast<void>(wait_before(platform::Deadline::never()));
-    const std::scoped_lock hold(mutex_);
     if (status_ == FutureStatus::cancelled)
         std::rethrow_exception(error_);
     return error_;

@@ -13,11 +13,6 @@ void rethrow_for_pool(const NotShareable& error) {
                     error.what()));
 }
 
-void throw_bad_map() {
-    throw CorruptSharedMemory("the block of a map does not hold what it says: its memory was "
-                              "overwritten; look for a task that writes where it should not");
-}
-
 std::size_t chunk_size_of(const std::optional<std::int64_t>& asked, std::size_t otherwise) {
     if (!asked)
         return otherwise;

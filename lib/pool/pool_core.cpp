@@ -1,6 +1,7 @@
 #include "pool/pool_impl.hpp"
 
 #include <multifork/error.hpp>
+#include <multifork/pool/core_budget.hpp>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -53,8 +54,8 @@ private:
 PoolCore::Impl::Impl(PoolTable the_table, const PoolOptions& the_options, MakeWorker make,
                      StartMethod the_method)
     : table(std::move(the_table)), view(table.view()), options(the_options),
-      make_worker(std::move(make)), method(the_method), owner_pid(::getpid()),
-      workers(view.shape.seats), in_slot(view.shape.slots) {
+      make_worker(std::move(make)), method(the_method), workers(view.shape.seats),
+      in_slot(view.shape.slots) {
     for (std::uint32_t slot = view.shape.slots; slot-- > 0;)
         free_slots.push_back(slot);
     ::pthread_sigmask(SIG_SETMASK, nullptr, &signals);
@@ -62,7 +63,7 @@ PoolCore::Impl::Impl(PoolTable the_table, const PoolOptions& the_options, MakeWo
 
 PoolCore::PoolCore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PoolCore::~PoolCore() {
-    if (impl_->owner_pid != ::getpid())
+    if (!impl_->owner.is_here())
         static_cast<void>(impl_.release()); // a copy in a child: its thread is not there
     else if (impl_->collector.joinable())
         impl_->collector.detach(); // this is the collector itself, at its very end
@@ -91,6 +92,7 @@ std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOption
     std::shared_ptr<PoolCore> core(
         new PoolCore(std::make_unique<Impl>(PoolTable(shape), options, std::move(make), method)));
     Impl& impl = *core->impl_;
+    impl.view.header->cores.store(static_cast<std::uint32_t>(core_budget()));
     for (std::uint32_t seat = 0; seat < shape.seats && !options.start_on_demand; ++seat)
         impl.start_worker(seat); // throws: those that run are daemons, and end with their Process
     {
@@ -145,11 +147,11 @@ void PoolCore::Impl::check_open_locked() const {
 }
 
 void PoolCore::Impl::check_process() const {
-    if (owner_pid != ::getpid())
+    if (!owner.is_here())
         throw ProcessError(std::errc::operation_not_permitted,
                            fmt::format("a pool is used in another process than the one that made "
                                        "it (pid {}); make one in this process",
-                                       owner_pid));
+                                       owner.pid()));
 }
 
 void PoolCore::check_open() const {
@@ -158,11 +160,27 @@ void PoolCore::check_open() const {
     impl_->check_open_locked();
 }
 
-void PoolCore::Impl::accept(const std::shared_ptr<PoolTask>& task) {
-    task->index = next_index++;
-    task->place = PoolTask::Place::pending;
-    pending.push_back(task);
-    ++unfinished;
+std::size_t PoolCore::Impl::accept(std::span<const std::shared_ptr<PoolTask>> tasks) {
+    unfinished += tasks.size();
+    std::size_t count = 0;
+    for (const auto& task : tasks) {
+        if (pending.empty() && !free_slots.empty() && put(free_slots.back(), task)) {
+            give_slot(free_slots.back(), task);
+            free_slots.pop_back();
+            ++count;
+            continue;
+        }
+        task->place = PoolTask::Place::pending;
+        pending.push_back(task);
+    }
+    return count;
+}
+
+void PoolCore::Impl::give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task) {
+    task->place = PoolTask::Place::slot;
+    task->slot = slot;
+    limited += task->limit_ns > 0 ? 1 : 0;
+    in_slot[slot] = std::move(task);
 }
 
 bool PoolCore::Impl::put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task) {
@@ -172,18 +190,28 @@ bool PoolCore::Impl::put(std::uint32_t slot, const std::shared_ptr<PoolTask>& ta
         to.bytes = task->block->bytes();
     } else {
         to.block = 0;
-        to.bytes = task->inline_bytes.size();
-        std::memcpy(to.task.data(), task->inline_bytes.data(), task->inline_bytes.size());
+        to.bytes = task->inline_size;
+        std::memcpy(to.task.data(), task->inline_bytes.data(), task->inline_size);
     }
     to.first = task->first;
     to.count = task->count;
-    to.limited = task->limit_ns > 0 ? 1 : 0;
+    to.limited = task->limit_ns == 0 ? 0 : task->map == nullptr ? 1 : 2;
     to.began_ns.store(0);
     to.result_block = 0;
     if (!core::task_put(view, slot))
         return false;
     ++task->tries;
+    task->late = false;
     return true;
+}
+
+void PoolCore::Impl::put_again(std::uint32_t slot) {
+    const std::shared_ptr<PoolTask> task = in_slot[slot];
+    if (put(slot, task))
+        return;
+    free_slot(slot); // the order is full: when there is room, before all others
+    task->place = PoolTask::Place::pending;
+    pending.push_front(task);
 }
 
 std::size_t PoolCore::Impl::fill_slots() {
@@ -198,36 +226,58 @@ std::size_t PoolCore::Impl::fill_slots() {
         if (!put(slot, task))
             break;
         free_slots.pop_back();
-        task->place = PoolTask::Place::slot;
-        task->slot = slot;
-        limited += task->limit_ns > 0 ? 1 : 0;
-        in_slot[slot] = std::move(pending.front());
+        give_slot(slot, std::move(pending.front()));
         pending.pop_front();
         ++count;
     }
     return count;
 }
 
-void PoolCore::Impl::free_slot(std::uint32_t slot) {
+void PoolCore::Impl::forget_slot(std::uint32_t slot) {
     limited -= in_slot[slot]->limit_ns > 0 ? 1 : 0;
     in_slot[slot].reset();
+}
+
+void PoolCore::Impl::free_slot(std::uint32_t slot) {
+    if (in_slot[slot] != nullptr)
+        forget_slot(slot);
     view.slot(slot).state.store(0);
     free_slots.push_back(slot);
 }
 
-void PoolCore::submit(const std::shared_ptr<PoolTask>& task) {
-    submit(std::vector<std::shared_ptr<PoolTask>>{task});
+std::int64_t PoolCore::Impl::began(std::uint32_t slot) const {
+    const PoolTask& task = *in_slot[slot];
+    return task.map != nullptr ? task.map->began(static_cast<std::uint32_t>(task.first))
+                               : view.slot(slot).began_ns.load();
 }
 
-void PoolCore::submit(const std::vector<std::shared_ptr<PoolTask>>& tasks) {
-    check_open();
+void PoolCore::submit(const std::shared_ptr<PoolTask>& task) {
+    impl_->check_process();
     std::size_t count = 0;
     {
         const std::scoped_lock hold(impl_->mutex);
         impl_->check_open_locked();
-        for (const auto& task : tasks)
-            impl_->accept(task);
-        count = impl_->fill_slots();
+        task->index = impl_->next_index++;
+        count = impl_->accept({&task, 1});
+        if (impl_->lacks_workers())
+            core::tell_parent(impl_->view);
+    }
+    if (count > 0)
+        core::task_wake(impl_->view, count);
+}
+
+void PoolCore::submit_map(const std::shared_ptr<MapJob>& job) {
+    impl_->check_process();
+    const auto tasks = MapJob::shares(job, impl_->options.task_limit.count());
+    std::size_t count = 0;
+    {
+        const std::scoped_lock hold(impl_->mutex);
+        impl_->check_open_locked();
+        job->first_index = impl_->next_index;
+        impl_->next_index += job->chunks();
+        if (job->has_progress())
+            impl_->watched.push_back(job);
+        count = impl_->accept(tasks);
         if (impl_->lacks_workers())
             core::tell_parent(impl_->view);
     }
@@ -252,6 +302,7 @@ bool PoolCore::withdraw(PoolTask& task) {
         return false;
     }
     task.place = PoolTask::Place::finished;
+    task.block.reset();
     --impl_->unfinished;
     core::tell_parent(impl_->view); // there is room; or it was the last
     return true;
@@ -308,7 +359,7 @@ void PoolCore::join() {
 }
 
 void PoolCore::leave() noexcept {
-    if (impl_->owner_pid != ::getpid())
+    if (!impl_->owner.is_here())
         return;
     try {
         terminate();
@@ -319,21 +370,23 @@ void PoolCore::leave() noexcept {
     }
 }
 
-std::vector<std::byte> PoolCore::function_bytes(TaskFunction function) {
-    {
-        const std::scoped_lock hold(impl_->mutex);
-        if (const auto known = impl_->functions.find(function); known != impl_->functions.end())
-            return known->second;
+void PoolCore::write_function(std::vector<std::byte>& bytes, TaskFunction function,
+                              std::atomic<const FunctionBytes*>& known) {
+    // acquire: pairs with the exchange below
+    const FunctionBytes* first = known.load(std::memory_order_acquire);
+    if (first == nullptr) {
+        std::vector<std::byte> token;
+        ByteWriter writer(token);
+        detail::write_function(writer, reinterpret_cast<AnyFunction>(function));
+        const auto length = static_cast<std::uint32_t>(token.size());
+        auto made = std::make_unique<FunctionBytes>();
+        made->bytes.resize(sizeof length + token.size());
+        std::memcpy(made->bytes.data(), &length, sizeof length);
+        std::memcpy(made->bytes.data() + sizeof length, token.data(), token.size());
+        if (known.compare_exchange_strong(first, made.get(), std::memory_order_acq_rel))
+            first = made.release(); // for good: as long as there is the function
     }
-    std::vector<std::byte> token;
-    ByteWriter token_writer(token);
-    write_function(token_writer, reinterpret_cast<AnyFunction>(function));
-    const auto length = static_cast<std::uint32_t>(token.size());
-    std::vector<std::byte> bytes(sizeof length + token.size());
-    std::memcpy(bytes.data(), &length, sizeof length);
-    std::memcpy(bytes.data() + sizeof length, token.data(), token.size());
-    const std::scoped_lock hold(impl_->mutex);
-    return impl_->functions.emplace(function, std::move(bytes)).first->second;
+    bytes.insert(bytes.end(), first->bytes.begin(), first->bytes.end());
 }
 
 const PoolTable& PoolCore::table() const noexcept {

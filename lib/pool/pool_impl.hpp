@@ -1,7 +1,10 @@
 #pragma once
 
+#include "pool/own_process.hpp"
+
 #include <multifork/core/task_table.hpp>
 #include <multifork/pool/error.hpp>
+#include <multifork/pool/map_job.hpp>
 #include <multifork/pool/pool_core.hpp>
 
 #include <condition_variable>
@@ -9,10 +12,10 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,11 +39,11 @@ struct PoolCore::Impl {
     /// A task with what came of it, for when the mutex is not held.
     struct Finished {
         std::shared_ptr<PoolTask> task;
-        std::exception_ptr error;      // or:
-        std::vector<std::byte> result; // a copy, if it lay in the slot
-        std::uint64_t block = 0;       // of the result, now the collector's
-        std::uint64_t block_bytes = 0;
-        bool threw = false; // the bytes are an exception
+        std::exception_ptr error;               // or:
+        std::span<const std::byte> result;      // where it lies, unless it is in
+        std::uint64_t block = 0;                // this, which is now the collector's
+        std::optional<std::uint32_t> slot = {}; // is free when the result was read
+        bool threw = false;                     // the bytes are an exception
     };
 
     Impl(PoolTable the_table, const PoolOptions& the_options, MakeWorker make, StartMethod method);
@@ -51,7 +54,7 @@ struct PoolCore::Impl {
     const PoolOptions options;
     const MakeWorker make_worker;
     const StartMethod method;
-    const int owner_pid;
+    const OwnProcess owner;
     sigset_t signals{}; // of the thread that made the pool: what workers are to have
 
     // Under the mutex:
@@ -72,7 +75,11 @@ struct PoolCore::Impl {
     bool stopping = false;        // the workers were told to end when nothing is queued
     bool told_to_end = false;     // by SIGTERM
     std::int64_t kill_at_ns = 0;  // when those that do not heed SIGTERM are killed; 0: never
-    std::map<TaskFunction, std::vector<std::byte>> functions;
+    std::vector<std::shared_ptr<MapJob>> watched; // maps whose progress somebody wants
+
+    // Of the collector's thread alone:
+    std::vector<std::uint32_t> read_slots;          // to be freed at the next look
+    std::vector<std::shared_ptr<MapJob>> with_news; // their progress is to be told
 
     std::thread collector;
     bool collector_joined = false;
@@ -82,17 +89,27 @@ struct PoolCore::Impl {
 
     // ---- under the mutex
     void check_open_locked() const;
+    /// Hands tasks out, now or when there is room. \return how many workers to wake
+    std::size_t accept(std::span<const std::shared_ptr<PoolTask>> tasks);
     void start_worker(std::uint32_t seat);
     /// Of a pool that starts them on demand: whether there is more work than workers.
     [[nodiscard]] bool lacks_workers() const;
-    void accept(const std::shared_ptr<PoolTask>& task);
     /// Puts pending tasks into free slots. \return how many
     std::size_t fill_slots();
+    void give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task);
     bool put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task);
+    /// Queues the task of this slot once more.
+    void put_again(std::uint32_t slot);
     void free_slot(std::uint32_t slot);
+    /// The task of the slot is nobody's now; the slot is free when its result was read.
+    void forget_slot(std::uint32_t slot);
+    /// When the task in the slot, or the chunk of a map that its worker is at, was begun.
+    [[nodiscard]] std::int64_t began(std::uint32_t slot) const;
 
     // ---- the collector
     void collect();
+    /// Whether a worker says that it is done with something. Needs no mutex.
+    [[nodiscard]] bool any_done() const noexcept;
     /// Looks at everything once. \return whether there was anything
     bool look(std::vector<Finished>& finished);
     bool hear(std::uint32_t seat, std::vector<Finished>& finished);
@@ -100,8 +117,14 @@ struct PoolCore::Impl {
     bool bury_dead(std::vector<Finished>& finished);
     bool start_missing(std::vector<Finished>& finished);
     void bury(std::uint32_t seat, std::vector<Finished>& finished);
-    void give_up(std::uint32_t slot, const WorkerEnd& end, bool killed_for_another,
+    void give_up(std::uint32_t slot, const WorkerEnd& end, bool killed_late,
                  std::vector<Finished>& finished);
+    void give_up_call(std::uint32_t slot, WorkerEnd end, bool killed_late,
+                      std::vector<Finished>& finished);
+    void give_up_chunk(std::uint32_t slot, WorkerEnd end, bool killed_late,
+                       std::vector<Finished>& finished);
+    [[nodiscard]] std::exception_ptr loss_of(const WorkerEnd& end, std::int64_t limit_ns,
+                                             bool late) const;
     bool has_ended(Worker& worker, std::uint32_t seat) const;
     void kill_late();
     void break_pool(std::string why, std::vector<Finished>& finished);

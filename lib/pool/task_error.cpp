@@ -1,4 +1,5 @@
 #include <multifork/pool/error.hpp>
+#include <multifork/pool/registered_exception.hpp>
 #include <multifork/pool/task.hpp>
 #include <multifork/process/this_process.hpp>
 
@@ -6,6 +7,7 @@
 #include <cxxabi.h>
 
 #include <any>
+#include <atomic>
 #include <functional>
 #include <ios>
 #include <new>
@@ -15,6 +17,7 @@
 #include <system_error>
 #include <typeinfo>
 #include <variant>
+#include <vector>
 
 // Exceptions from a worker to the parent: as the name of the type, what it said, and which of the
 // types that both sides know it is.
@@ -31,6 +34,9 @@ struct Told {
     std::string process;
     std::int32_t pid = 0;
     std::uint64_t item = 0;
+    bool registered = false; // `bytes` are the exception, and
+    std::string mangled;     // that is its type
+    std::vector<std::byte> bytes;
 };
 
 /// Throws an E with that text, and what is being handled nested in it.
@@ -72,7 +78,28 @@ using Known =
           NotFound, AlreadyExists, BrokenPool, Cancelled, TimedOut, InvalidState,
           BrokenProcessPool, BrokenThreadPool>;
 
+// Pushed to by anybody, and never taken from.
+constinit std::atomic<KnownException*> registered_exceptions{nullptr};
+
+template <class Matches>
+const KnownException* find_registered(Matches matches) noexcept {
+    // acquire: pairs with the release in know_exception()
+    const KnownException* at = registered_exceptions.load(std::memory_order_acquire);
+    while (at != nullptr && !matches(*at->type))
+        at = at->next;
+    return at;
+}
+
 } // namespace
+
+void know_exception(KnownException& known) noexcept {
+    if (known.listed.exchange(true))
+        return;
+    known.next = registered_exceptions.load(std::memory_order_relaxed);
+    while (!registered_exceptions.compare_exchange_weak(
+        known.next, &known, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
 
 void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept {
     try {
@@ -94,6 +121,18 @@ void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept {
         }
         if (type != nullptr)
             told.known = Known::place_of(*type);
+        if (const auto* const known =
+                type == nullptr ? nullptr : find_registered([&](const std::type_info& each) {
+                    return each == *type;
+                })) {
+            told.mangled = type->name();
+            try {
+                known->write(told.bytes);
+                told.registered = true;
+            } catch (...) {
+                told.bytes.clear(); // its serialize() threw: then without it
+            }
+        }
         bytes.clear();
         ByteWriter writer(bytes);
         writer(told);
@@ -113,6 +152,11 @@ std::exception_ptr read_error(std::span<const std::byte> bytes) {
         try {
             throw RemoteError(told.type, told.text, told.process, told.pid);
         } catch (const RemoteError&) {
+            if (const auto* const known =
+                    !told.registered ? nullptr : find_registered([&](const std::type_info& each) {
+                        return told.mangled == each.name();
+                    }))
+                known->rethrow(told.bytes);
             Known::throw_it(told);
             throw;
         }

@@ -1,7 +1,9 @@
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/task.hpp>
 
 #include <multifork/error.hpp>
 #include <multifork/platform/clock.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <boost/core/demangle.hpp>
 #include <cxxabi.h>
@@ -25,6 +27,7 @@ public:
 
     bool initialise(const std::function<void()>& initializer) {
         core::seat_take(table_, seat_);
+        set_core_budget(part_of(table_.header->cores.load(), table_.shape.seats, seat_));
         try {
             initializer();
         } catch (const abi::__forced_unwind&) {
@@ -38,10 +41,10 @@ public:
     }
 
     void work(std::uint64_t most_tasks) {
-        std::uint64_t done = 0;
+        std::uint64_t left = most_tasks != 0 ? most_tasks : ~std::uint64_t{0};
         while (const auto slot = core::task_take(table_, seat_)) {
-            run(table_.slot(*slot));
-            const bool last = ++done == most_tasks;
+            run(table_.slot(*slot), left);
+            const bool last = left == 0;
             if (last) // before the parent hears of the task: it counts on a worker less at once
                 table_.seat(seat_).status.store(core::SeatStatus::retired);
             core::task_done(table_, seat_, *slot);
@@ -51,23 +54,26 @@ public:
     }
 
 private:
-    void run(core::TaskSlot& slot) {
-        if (slot.limited != 0) {
+    /// \param left  the tasks that this worker may do; that many less when it has returned
+    void run(core::TaskSlot& slot, std::uint64_t& left) {
+        if (slot.limited == 1) {
             slot.began_ns.store(platform::monotonic_ns());
             core::tell_parent(table_);
         }
         result_.clear();
-        slot.failed = 0;
+        slot.outcome = core::TaskOutcome::done;
         const arena::Cargo cargo;
         std::uint64_t item = slot.first;
         try {
-            run_function(slot, item);
+            run_function(slot, item, left);
+            if (slot.outcome == core::TaskOutcome::come_again)
+                result_.clear(); // what is left there of the last chunk
             put_result(slot, cargo);
         } catch (const abi::__forced_unwind&) {
             throw; // pthread_exit(): the process ends, and the parent sees with which task
         } catch (...) {
             write_error(result_, item);
-            slot.failed = 1;
+            slot.outcome = core::TaskOutcome::failed;
             try {
                 put_result(slot, arena::Cargo());
             } catch (const Error&) {
@@ -79,28 +85,33 @@ private:
             result_ = {};
     }
 
-    void run_function(const core::TaskSlot& slot, std::uint64_t& item) {
+    void run_function(core::TaskSlot& slot, std::uint64_t& item, std::uint64_t& left) {
         std::span<std::byte> bytes;
         if (slot.block != 0)
             bytes = {pool_.object().space().checked(slot.block, slot.bytes), slot.bytes};
         else if (slot.bytes <= core::inline_task_bytes)
             bytes = {const_cast<std::byte*>(slot.task.data()), slot.bytes};
-        ByteReader length_reader(bytes);
         std::uint32_t length = 0;
-        length_reader(length);
-        if (length > bytes.size() - sizeof length)
+        if (bytes.size() >= sizeof length)
+            std::memcpy(&length, bytes.data(), sizeof length);
+        if (bytes.size() < sizeof length || length > bytes.size() - sizeof length)
             throw CorruptSharedMemory("a task in a pool's table is no task: its memory was "
                                       "overwritten; look for a task that writes where it should "
                                       "not");
         const TaskFunction function = function_of(bytes.subspan(sizeof length, length));
         ByteReader reader(bytes.subspan(sizeof length + length));
-        TaskRun run{bytes, reader, slot.first, slot.count, result_, slot.first};
+        TaskRun run{bytes, reader, slot.first, slot.count, result_, slot.first, pool_};
+        run.limited = slot.limited != 0;
+        run.left = left--; // of a call, which may throw, one less
         try {
             function(run);
         } catch (...) {
             item = run.item;
             throw;
         }
+        left = left + 1 - std::min(run.done, left + 1);
+        if (run.come_again)
+            slot.outcome = core::TaskOutcome::come_again;
     }
 
     /// Looking a function up takes microseconds; a pool has few, and mostly the same again.
@@ -125,21 +136,16 @@ private:
                 std::memcpy(slot.result.data(), result_.data(), result_.size());
             return;
         }
-        arena::Space& space = pool_.object().space();
-        const std::uint64_t block = space.allocate(result_.size(), arena::Kind::bytes);
-        try {
-            std::memcpy(space.at(block), result_.data(), result_.size());
-            cargo.load_onto(space, block);
-        } catch (...) {
-            space.free(block);
-            throw;
-        }
+        const std::uint64_t block = make_result_block(pool_, result_, cargo);
         // The slot first: as long as the table owns a block, a slot names it, and who finds the
         // task of a dead worker frees it.
-        slot.result_block = block;
+        if (!MULTIFORK_MUTANT(result_unnamed))
+            slot.result_block = block;
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        space.give_to_ring(block, pool_.object().offset(),
-                           core::TaskState::of(slot.state.load()).position);
+        pool_.object().space().give_to_ring(block, pool_.object().offset(),
+                                            core::TaskState::of(slot.state.load()).position);
+        if (MULTIFORK_MUTANT(result_unnamed))
+            slot.result_block = block;
     }
 
     void say_initializer_failed() {

@@ -1,13 +1,29 @@
 #include "bench.hpp"
 
+#include <multifork/channel/array.hpp>
 #include <multifork/pool/pool.hpp>
 
+#ifdef MULTIFORK_BENCH_TBB
+#include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#endif
+
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <numeric>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
-// Pools, beside forked workers that share nothing but an array, or an index into it.
+// Pools, beside forked workers that share nothing but an array, or an index into it; and, where the
+// build has found it (Debian: libtbb-dev), beside TBB's threads.
 
 namespace mp = multifork;
 
@@ -75,9 +91,12 @@ double forked(bool share_index) {
     return items / static_cast<double>(end - start) * 1e3;
 }
 
-double map(mp::Pool& pool, const std::vector<int>& inputs, const mp::MapOptions& options) {
+constexpr auto square_inline = [](int x) { return x * x; };
+
+template <class F>
+double map(mp::Pool& pool, F f, const std::vector<int>& inputs, const mp::MapOptions& options) {
     const std::int64_t start = bench::now_ns();
-    const std::vector<int> results = pool.map(square, inputs, options);
+    const std::vector<int> results = pool.map(f, inputs, options);
     const std::int64_t end = bench::now_ns();
     if (results.back() != square(inputs.back()))
         std::exit(1);
@@ -95,6 +114,144 @@ double submit(mp::Pool& pool) {
         static_cast<void>(future.get());
     return tasks / static_cast<double>(bench::now_ns() - start) * 1e3;
 }
+
+// ---- 64 MB of doubles, summed by two workers
+
+constexpr std::size_t doubles = 8u << 20;
+
+double sum_of(std::span<const double> numbers) {
+    // Four sums at a time: else the latency of one addition is all that is measured.
+    std::array<double, 4> sums{};
+    for (std::size_t i = 0; i + 4 <= numbers.size(); i += 4)
+        for (std::size_t k = 0; k < 4; ++k)
+            sums[k] += numbers[i + k];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+/// Milliseconds of two forked workers, which are there, and have touched it, when the clock starts.
+class ForkedSums {
+public:
+    explicit ForkedSums(std::span<const double> numbers) {
+        for (std::size_t i = 0; i < 2; ++i) {
+            pids_[i] = ::fork();
+            if (pids_[i] != 0)
+                continue;
+            bench::pin(static_cast<int>(i));
+            for (int round = 1;; ++round) {
+                while (shared_->round != round)
+                    ::sched_yield();
+                shared_->sums[i] =
+                    sum_of(numbers.subspan(i * numbers.size() / 2, numbers.size() / 2));
+                ++shared_->done;
+            }
+        }
+        static_cast<void>(milliseconds());
+    }
+    ~ForkedSums() {
+        for (const pid_t pid : pids_) {
+            int status = 0;
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, &status, 0);
+        }
+    }
+    ForkedSums(const ForkedSums&) = delete;
+    ForkedSums& operator=(const ForkedSums&) = delete;
+
+    double milliseconds() {
+        shared_->done = 0;
+        const std::int64_t start = bench::now_ns();
+        ++shared_->round;
+        while (shared_->done != 2)
+            ::sched_yield();
+        return static_cast<double>(bench::now_ns() - start) * 1e-6;
+    }
+
+private:
+    struct Shared {
+        std::atomic<int> round{0};
+        std::atomic<int> done{0};
+        std::array<double, 2> sums{};
+    };
+    bench::SharedMemory<Shared> shared_;
+    std::array<pid_t, 2> pids_{};
+};
+
+void check_sum(double sum) {
+    if (sum != static_cast<double>(doubles))
+        std::exit(1);
+}
+
+double sum_by_spans(mp::Pool& pool, std::span<const double> numbers) {
+    const std::int64_t start = bench::now_ns();
+    const std::span<const double> first = numbers.first(doubles / 2);
+    const std::span<const double> second = numbers.last(doubles / 2);
+    auto a = pool.submit(sum_of, first);
+    auto b = pool.submit(sum_of, second);
+    const double sum = a.get() + b.get();
+    const std::int64_t end = bench::now_ns();
+    check_sum(sum);
+    return static_cast<double>(end - start) * 1e-6;
+}
+
+double sum_by_handles(mp::Pool& pool, const mp::RawArray<double>& numbers) {
+    const auto half = [](const mp::RawArray<double>& all, std::size_t from) {
+        return sum_of(std::span<const double>(all.data() + from, doubles / 2));
+    };
+    const std::int64_t start = bench::now_ns();
+    auto a = pool.submit(half, numbers, std::size_t{0});
+    auto b = pool.submit(half, numbers, doubles / 2);
+    const double sum = a.get() + b.get();
+    const std::int64_t end = bench::now_ns();
+    check_sum(sum);
+    return static_cast<double>(end - start) * 1e-6;
+}
+
+// ---- chunks that take a while
+
+/// About `nanoseconds` of work that the compiler cannot leave out.
+std::uint64_t toil(std::uint64_t seed, int steps) {
+    for (int i = 0; i < steps; ++i)
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return seed;
+}
+int steps_for(std::int64_t nanoseconds) {
+    constexpr int many = 4'000'000;
+    std::int64_t least = 1'000'000'000;
+    std::uint64_t seed = 1;
+    for (int i = 0; i < 5; ++i) {
+        const std::int64_t start = bench::now_ns();
+        seed = toil(seed, many);
+        least = std::min(least, bench::now_ns() - start);
+    }
+    return seed == 0 ? 0 : static_cast<int>(nanoseconds * many / least);
+}
+
+double toil_by_pool(mp::Pool& pool, int steps, std::size_t chunks) {
+    std::vector<std::uint64_t> seeds(chunks, 1);
+    const std::int64_t start = bench::now_ns();
+    const auto results = pool.map([steps](std::uint64_t seed) { return toil(seed, steps); }, seeds,
+                                  {.chunk_size = 1});
+    const std::int64_t end = bench::now_ns();
+    if (results.back() == 0)
+        std::exit(1);
+    return static_cast<double>(end - start) * 1e-6;
+}
+
+#ifdef MULTIFORK_BENCH_TBB
+double toil_by_tbb(int steps, std::size_t chunks) {
+    const tbb::global_control two(tbb::global_control::max_allowed_parallelism, 2);
+    std::vector<std::uint64_t> results(chunks, 1);
+    const std::int64_t start = bench::now_ns();
+    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, chunks, 1), [&](const auto& range) {
+        for (std::size_t i = range.begin(); i < range.end(); ++i)
+            results[i] = toil(results[i], steps);
+    });
+    const std::int64_t end = bench::now_ns();
+    if (results.back() == 0)
+        std::exit(1);
+    return static_cast<double>(end - start) * 1e-6;
+}
+#endif
 
 double milliseconds(const std::function<void()>& act) {
     const std::int64_t start = bench::now_ns();
@@ -147,11 +304,57 @@ int main(int argc, char** argv) {
     static_cast<void>(pool.map(square, inputs));
     maps.row("two forked workers, static halves", [] { return forked(false); });
     maps.row("two forked workers, shared index", [] { return forked(true); });
-    maps.row("map", [&] { return map(pool, inputs, {}); });
-    maps.row("map, chunk size 1", [&] { return map(pool, inputs, {.chunk_size = 1}); });
+    maps.row("map", [&] { return map(pool, square_inline, inputs, {}); });
+    maps.row("map of a function pointer", [&] { return map(pool, square, inputs, {}); });
+    maps.row("map, chunk size 1",
+             [&] { return map(pool, square_inline, inputs, {.chunk_size = 1}); });
     maps.row("submit + get, 20,000 tasks", [&] { return submit(pool); });
     maps.target("map", "two forked workers, static halves", true, 0.5);
     maps.target("map, chunk size 1", "two forked workers, shared index", true, 0.5);
+    // Python's Pool.map with chunk size 1 does 1 / 400 of the shared index on the same machine, so
+    // that this is forty times of it.
     maps.target("submit + get, 20,000 tasks", "two forked workers, shared index", true, 0.1);
     maps.run(rounds);
+
+    bench::Table sums("64 MB of doubles in the arena, 2 workers", "milliseconds");
+    mp::RawArray<double> numbers(doubles);
+    numbers.fill(1.0);
+    auto peers = std::make_unique<ForkedSums>(std::span<const double>(numbers.data(), doubles));
+    sums.row("two forked workers, the pure sum", [&] { return peers->milliseconds(); });
+    // The peers wait with yields, which would cost the pool's workers half of the time.
+    for (const bool as_span : {false, true})
+        sums.row(as_span ? "two tasks, spans" : "two tasks, the array", [&, as_span] {
+            peers.reset();
+            const double time = as_span ? sum_by_spans(pool, {numbers.data(), doubles})
+                                        : sum_by_handles(pool, numbers);
+            peers = std::make_unique<ForkedSums>(std::span<const double>(numbers.data(), doubles));
+            return time;
+        });
+    sums.target("two tasks, the array", "two forked workers, the pure sum", false, 1.15);
+    sums.target("two tasks, spans", "two forked workers, the pure sum", false, 1.15);
+    sums.run(rounds);
+    peers.reset();
+
+    for (const std::int64_t microseconds : {10, 100}) {
+        const int steps = steps_for(microseconds * 1000);
+        const auto chunks = static_cast<std::size_t>(20'000 / microseconds);
+        bench::Table long_chunks("20 ms of work in chunks of " + std::to_string(microseconds) +
+                                     " microseconds, 2 workers",
+                                 "milliseconds");
+        long_chunks.row("half of it, alone", [&] {
+            const std::int64_t start = bench::now_ns();
+            std::uint64_t seed = 1;
+            for (std::size_t i = 0; i < chunks / 2; ++i)
+                seed = toil(seed, steps);
+            const std::int64_t end = bench::now_ns();
+            return seed == 0 ? 0.0 : static_cast<double>(end - start) * 1e-6;
+        });
+        long_chunks.row("map, chunk size 1", [&] { return toil_by_pool(pool, steps, chunks); });
+        long_chunks.target("map, chunk size 1", "half of it, alone", false, 1.3);
+#ifdef MULTIFORK_BENCH_TBB
+        long_chunks.row("tbb::parallel_for", [&] { return toil_by_tbb(steps, chunks); });
+        long_chunks.target("map, chunk size 1", "tbb::parallel_for", false, 1.3);
+#endif
+        long_chunks.run(rounds);
+    }
 }

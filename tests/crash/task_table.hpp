@@ -27,8 +27,7 @@ public:
     /// A new table with the tasks 1 to `tasks` queued.
     void fresh(std::uint64_t tasks) {
         shape_ = {2, 8};
-        object_ =
-            arena::Object::make(shape_.bytes(), arena::Kind::message_leases, [](std::byte*) {});
+        object_ = arena::Object::make(shape_.bytes(), arena::Kind::tasks, [](std::byte*) {});
         queued_ = 0;
         for (std::uint64_t n = 1; n <= tasks; ++n)
             put(n);
@@ -49,6 +48,17 @@ public:
         require(core::task_put(table(), slot), "there is no room for a task");
         core::task_wake(table(), 1);
         queued_ = n;
+    }
+
+    /// The tasks 1 and 2, of which the waker knows one only.
+    void put_two() {
+        for (std::uint32_t slot = 0; slot < 2; ++slot) {
+            table().slot(slot).bytes = slot + 1;
+            table().slot(slot).result_bytes = 0;
+            require(core::task_put(table(), slot), "there is no room for a task");
+        }
+        core::task_wake(table(), 1);
+        queued_ = 2;
     }
 
     /// Takes a task and does it. \return its number
@@ -165,6 +175,24 @@ inline Scenario woken() {
             world->put(2); // the victim has taken the first
         static_cast<void>(round.result_of(0, "a task is queued, and nobody was woken for it"));
         world->expect_all_accounted_for(round);
+    };
+    return scenario;
+}
+
+/// The same, with two tasks there, and nobody dies: who was woken for the first wakes another for
+/// the second.
+inline Scenario woken_for_two() {
+    const auto world = std::make_shared<World>();
+    Scenario scenario = working(world, "a task, woken for it, another there, one asleep", 0);
+    scenario.behind = {[world] { return world->work(partners_seat); }};
+    scenario.wake = [world] { world->put_two(); };
+    scenario.nothing_owed_at_the_end = true;
+    scenario.check = [world](Round& round) {
+        if (!round.finished())
+            world->bury_the_victim();
+        static_cast<void>(round.result_of(0, "a task is queued, and nobody was woken for it"));
+        if (!round.finished())
+            world->expect_all_accounted_for(round);
     };
     return scenario;
 }

@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -77,14 +78,16 @@ private:
     std::jthread thread_;
 };
 
-Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options) {
+/// \param tasks  at least so many, and as long as that takes
+Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options,
+              std::uint64_t tasks = 0) {
     mp::liveness::tuning().tick_ns = 0; // a lost wake-up hangs, and the watchdog sees it
     Account account;
     mp::RawArray<std::uint32_t> begun(batch);
     mp::Pool pool{4, options};
     Killer killer{pool, 42};
     const auto until = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < until) {
+    while (std::chrono::steady_clock::now() < until || account.tasks < tasks) {
         for (std::size_t i = 0; i < batch; ++i)
             begun[i] = 0u;
         std::vector<mp::Future<std::string>> futures;
@@ -106,6 +109,62 @@ Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options) {
                 options.when_worker_dies == mp::on_worker_death::fail_task && times > 1;
             account.done_unbegun += is_done && times == 0;
         }
+    }
+    account.kills = killer.stop();
+    pool.close();
+    pool.join();
+    return account;
+}
+
+/// Maps with a chunk for each item: one that fails has lost as many items as workers died in it,
+/// and has done all others; each of them once.
+Account storm_of_maps(std::chrono::milliseconds time, const mp::PoolOptions& options) {
+    mp::liveness::tuning().tick_ns = 0;
+    Account account;
+    mp::RawArray<std::uint32_t> begun(batch);
+    mp::Pool pool{4, options};
+    Killer killer{pool, 43};
+    std::vector<std::uint32_t> numbers(batch);
+    for (std::uint32_t n = 0; n < batch; ++n)
+        numbers[n] = n;
+    const bool again = options.when_worker_dies == mp::on_worker_death::retry_task;
+    const auto run = [&](auto function, auto is_right, const mp::MapOptions& how) {
+        for (std::size_t i = 0; i < batch; ++i)
+            begun[i] = 0u;
+        account.tasks += batch;
+        bool all_done = false;
+        try {
+            const auto results = pool.map(mp::bind_front(function, begun), numbers, how);
+            all_done = true;
+            for (std::uint32_t n = 0; n < batch; ++n)
+                account.wrong += !is_right(results[n], n);
+        } catch (const mp::WorkerDied&) {
+            BOOST_TEST(!again);
+        }
+        std::uint64_t unbegun = 0;
+        for (std::uint32_t n = 0; n < batch; ++n) {
+            const std::uint32_t times = begun[n].load();
+            account.begun_twice += !again && times > 1;
+            account.done_unbegun += all_done && times == 0;
+            unbegun += times == 0; // its worker died between the claim and the beginning
+        }
+        const std::uint64_t lost = all_done ? 0 : std::max<std::uint64_t>(unbegun, 1);
+        account.died += lost;
+        account.done += batch - lost;
+    };
+    const auto in_place = [](mp::RawArray<std::uint32_t>& count, std::uint32_t n) {
+        count[n].fetch_add(1);
+        return n * 3;
+    };
+    const auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until) {
+        run(in_place, [](std::uint32_t got, std::uint32_t n) { return got == n * 3; },
+            {.chunk_size = 1});
+        run(work,
+            [](const std::string& got, std::uint32_t n) {
+                return got == std::string(n % 7 == 0 ? 3000 : 10, static_cast<char>('a' + n % 26));
+            },
+            {.chunk_size = 1});
     }
     account.kills = killer.stop();
     pool.close();
@@ -141,6 +200,21 @@ BOOST_AUTO_TEST_CASE(every_task_is_done_in_the_end_if_tried_again) {
         storm(2s, {.when_worker_dies = mp::on_worker_death::retry_task, .retries = 1000});
     settle("retry", account);
     BOOST_TEST(account.died == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(every_item_of_a_map_is_accounted_for, *ut::label("fast")) {
+    settle("maps, fail", storm_of_maps(2s, {}));
+}
+
+BOOST_AUTO_TEST_CASE(every_item_of_a_map_is_done_if_tried_again) {
+    const Account account =
+        storm_of_maps(2s, {.when_worker_dies = mp::on_worker_death::retry_task, .retries = 1000});
+    settle("maps, retry", account);
+    BOOST_TEST(account.died == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_million_tasks, *ut::label("full") * ut::timeout(900)) {
+    settle("fail, a million", storm(0s, {}, 1'000'000));
 }
 
 BOOST_AUTO_TEST_CASE(for_a_minute, *ut::label("full") * ut::timeout(300)) {

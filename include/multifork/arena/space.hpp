@@ -38,10 +38,11 @@ enum class Kind : std::uint32_t {
     message_leases, ///< core::LeaseHeader whose slots may own blocks
     shared_memory,  ///< a user's bytes
     shared_list,    ///< items of several types in slots of fixed size
-    pipe, ///< core::PipeCell: a ledger, then a message ring; lives while somebody holds an end
-    hold, ///< keeps another block for a message or a process
-    list, ///< core::ContainerHeader; owns a core::ListTable and its elements' blocks
-    dict, ///< core::ContainerHeader; owns a core::DictTable and its items' blocks
+    pipe,  ///< core::PipeCell: a ledger, then a message ring; lives while somebody holds an end
+    hold,  ///< keeps another block for a message or a process
+    list,  ///< core::ContainerHeader; owns a core::ListTable and its elements' blocks
+    dict,  ///< core::ContainerHeader; owns a core::DictTable and its items' blocks
+    tasks, ///< core::TaskHeader of a pool; owns the blocks of tasks and results
 };
 
 /// How much of a space is used; for tests, demos and the curious.

@@ -13,7 +13,7 @@
 
 // The table of tasks of a pool: one process, the parent, hands out tasks; its workers take them.
 //
-//   offset 0    header    tail | head | idle | listening | stop
+//   offset 0    header    tail | head | idle | listening | stop | cores
 //          192  workers   128 bytes a seat: what the worker who sits there says
 //          ...  order     4 bytes an entry: the slots of the queued tasks, oldest first, as a ring
 //          ...  done      4 bytes an entry, a ring for each seat: slots that its worker is done
@@ -82,6 +82,13 @@ inline constexpr std::uint32_t max_seats = 0xFFFF;
 inline constexpr std::size_t inline_task_bytes = 176;
 inline constexpr std::size_t inline_result_bytes = 256;
 
+/// What came of a task.
+enum class TaskOutcome : std::uint64_t {
+    done,
+    failed,    ///< the result is an exception
+    come_again ///< there is more to do: the parent queues it again
+};
+
 struct TaskSlot {
     std::atomic<std::uint64_t> state;
 
@@ -90,11 +97,12 @@ struct TaskSlot {
     std::uint64_t bytes; ///< its length
     std::uint64_t first; ///< of a block with many items: which of them
     std::uint64_t count;
-    std::uint64_t limited; ///< 1: it has a deadline, and the parent wants to know when it began
+    std::uint64_t limited; ///< 1: it has a deadline, and the parent wants to know when it began;
+                           ///< 2: its parts have, which say so themselves
 
     // By the worker:
     std::atomic<std::int64_t> began_ns;
-    std::uint64_t failed;       ///< 1: the result is an exception
+    TaskOutcome outcome;
     std::uint64_t result_block; ///< as `block`; owned by the table as item `position`
     std::uint64_t result_bytes;
     std::array<std::byte, inline_task_bytes> task;
@@ -120,6 +128,7 @@ struct TaskHeader {
     alignas(64) std::atomic<std::uint32_t> idle; ///< a worker may be asleep
     std::atomic<std::uint32_t> listening;        ///< the parent may be asleep
     std::atomic<std::uint32_t> stop;             ///< 1: workers end when nothing is queued
+    std::atomic<std::uint32_t> cores;            ///< that the workers have together; by the parent
 };
 static_assert(sizeof(TaskHeader) == 192);
 

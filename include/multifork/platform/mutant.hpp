@@ -60,6 +60,12 @@ enum class Mutant {
     self_unheld,      ///< nor for that of the process's own names,
     children_unheld,  ///< nor for that of its children,
     lookouts_unheld,  ///< nor for that of the lookouts
+    head_first,       ///< a worker moves past a task before it has taken it
+    keep_asleep,      ///< who was woken for a task and sees more of them wakes nobody
+    result_unnamed,   ///< a result is the table's before its slot names it
+    claim_unnamed,    ///< a worker takes a chunk of a map before it says which
+    no_last_look,     ///< nobody looks for chunks that the dead have left
+    making_unnamed,   ///< a chunk's result is the table's before anything names it
 };
 extern Mutant active;
 } // namespace multifork::mutants

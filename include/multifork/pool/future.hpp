@@ -5,6 +5,7 @@
 #include <multifork/platform/export.hpp>
 #include <multifork/pool/error.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <condition_variable>
@@ -73,7 +74,8 @@ private:
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     FutureStatus status_ = FutureStatus::pending;
-    bool announced_ = false;    ///< the callbacks have been called: who waits may go
+    /// The callbacks have been called: who waits may go. From then on nothing changes any more.
+    std::atomic<bool> announced_ = false;
     std::thread::id announcer_; ///< who calls them; for it the future is ready
     std::exception_ptr error_;
     std::vector<std::function<void()>> callbacks_;

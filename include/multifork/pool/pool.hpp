@@ -2,6 +2,7 @@
 
 #include <multifork/format.hpp>
 #include <multifork/pool/bind_front.hpp>
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/error.hpp>
 #include <multifork/pool/future.hpp>
 #include <multifork/pool/imap.hpp>
@@ -9,6 +10,7 @@
 #include <multifork/pool/pool_core.hpp>
 #include <multifork/pool/pool_front.hpp>
 #include <multifork/pool/pool_options.hpp>
+#include <multifork/pool/registered_exception.hpp>
 #include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>
 
@@ -113,8 +115,9 @@ private:
 ///            nobody hangs
 class Pool : public detail::PoolFront<detail::PoolCore> {
 public:
-    /// As many workers as there are processors for this process.
-    Pool() : Pool(cpu_count()) {}
+    /// As many workers as there are processors for this process; within a worker of another pool,
+    /// its part of them: core_budget().
+    Pool() : Pool(core_budget()) {}
     /// \throws InvalidArgument for less than 1 worker; ProcessError; OutOfSharedMemory
     explicit Pool(std::int64_t workers, PoolOptions options = {})
         : Pool(workers, std::move(options), detail::NoInitializer{}) {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/platform/export.hpp>
+#include <multifork/pool/map_job.hpp>
 #include <multifork/pool/pool_options.hpp>
 #include <multifork/pool/task.hpp>
 #include <multifork/process/process.hpp>
@@ -36,9 +37,9 @@ public:
     /// \throws InvalidState when the pool is closed or terminated; BrokenPool; ProcessError in
     /// another process than the one that made it
     void check_open() const;
-    /// Hands tasks out, now or when there is room. \throws as check_open()
-    void submit(const std::vector<std::shared_ptr<PoolTask>>& tasks);
+    /// Hands a task out, now or when there is room. \throws as check_open()
     void submit(const std::shared_ptr<PoolTask>& task);
+    void submit_map(const std::shared_ptr<MapJob>& job);
     /// Takes a task back that nobody has taken. \return false when somebody has
     bool withdraw(PoolTask& task);
     [[nodiscard]] bool has_begun(const PoolTask& task) const;
@@ -52,8 +53,9 @@ public:
     /// Terminates and joins; does nothing in a forked child.
     void leave() noexcept;
 
-    /// The first bytes of each task: how long, and which function.
-    [[nodiscard]] std::vector<std::byte> function_bytes(TaskFunction function);
+    /// Appends the first bytes of each task: how long, and which function.
+    static void write_function(std::vector<std::byte>& bytes, TaskFunction function,
+                               std::atomic<const FunctionBytes*>& known);
     [[nodiscard]] const PoolTable& table() const noexcept;
     [[nodiscard]] std::size_t workers() const noexcept;
     [[nodiscard]] const PoolOptions& options() const noexcept;

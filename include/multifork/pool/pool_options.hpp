@@ -25,7 +25,7 @@ struct PoolOptions {
     std::optional<std::int64_t> max_tasks_per_worker = {};
     on_worker_death when_worker_dies = on_worker_death::fail_task;
     unsigned retries = 2;
-    /// How long a task (a chunk, of map) may run. Then its worker is killed, and its future throws
+    /// How long a task (of map: a chunk) may run. Then its worker is killed, and its future throws
     /// TaskTimedOut. 0: for ever.
     std::chrono::nanoseconds task_limit{0};
     /// Workers are started when there is work for them, instead of at once.
@@ -33,7 +33,9 @@ struct PoolOptions {
 };
 
 struct MapOptions {
-    /// Items that are one task. Nothing: such that each worker gets about four. imap: 1.
+    /// Items that are one task: what fails if its worker dies, or one of them throws. Nothing: such
+    /// that each worker gets about sixteen, of which it claims several at a time if they are short;
+    /// imap: 1.
     std::optional<std::int64_t> chunk_size = {};
     /// Of imap: chunks that are taken from the input before their results are wanted. Nothing: four
     /// for each worker.

@@ -7,6 +7,8 @@
 #include <multifork/platform/export.hpp>
 #include <multifork/process/target.hpp>
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -22,16 +24,47 @@
 
 namespace multifork::detail {
 
+class MapJob;
+class PoolTable;
+
 /// A task in the hands of a worker.
 struct TaskRun {
     std::span<std::byte> bytes; ///< all of it; what it reads was written by the parent
     ByteReader& reader;         ///< behind the function
-    std::uint64_t first = 0;    ///< which items of it
+    std::uint64_t first = 0;    ///< which items of it; of a map, at first, which share
     std::uint64_t count = 0;
     std::vector<std::byte>& result; ///< what the parent's task gets in done()
     std::uint64_t item = 0;         ///< the one in work: an exception says it
+
+    // Of a share in a map:
+    const PoolTable& pool;
+    bool limited = false;    ///< its chunks have a deadline
+    std::uint64_t left = 0;  ///< how many tasks this worker may do yet
+    std::uint64_t done = 1;  ///< how many of them these were
+    bool come_again = false; ///< another worker is to go on with it
 };
 using TaskFunction = void (*)(TaskRun&);
+
+/// The first bytes of a task: how long the rest of them is, and the function. They are made once
+/// for each function, and stay.
+struct FunctionBytes {
+    std::vector<std::byte> bytes;
+};
+
+/// A buffer that the thread uses again and again. Who needs one while another is out, in a
+/// serialize() that submits, gets one of his own.
+class MULTIFORK_API Scratch {
+public:
+    Scratch() noexcept;
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    [[nodiscard]] std::vector<std::byte>& operator*() const noexcept { return bytes_; }
+    [[nodiscard]] std::vector<std::byte>* operator->() const noexcept { return &bytes_; }
+
+private:
+    mutable std::vector<std::byte> bytes_;
+};
 
 /// A block of shared memory that belongs to a pool's table as long as this lives.
 class MULTIFORK_API TaskBlock {
@@ -74,11 +107,13 @@ public:
     virtual bool cancel() { return false; }
 
     // Set before it is submitted:
-    std::vector<std::byte> inline_bytes; ///< the task, unless it is in a block
+    std::array<std::byte, core::inline_task_bytes> inline_bytes; ///< the task, if it fits
+    std::size_t inline_size = 0;
     std::shared_ptr<const TaskBlock> block;
     std::uint64_t first = 0;
     std::uint64_t count = 1;
-    std::int64_t limit_ns = 0; ///< 0: as long as it takes
+    std::int64_t limit_ns = 0;   ///< 0: as long as it takes
+    std::shared_ptr<MapJob> map; ///< if it is a share in one: `first` says which
 
     // Of the pool, under its mutex:
     enum class Place : std::uint8_t { nowhere, pending, slot, finished };
@@ -86,8 +121,18 @@ public:
     std::uint32_t slot = 0;
     std::size_t index = 0; ///< the number of the task
     unsigned tries = 0;
-    bool late = false; ///< its worker was killed because its time was up
+    bool late = false;            ///< its worker was killed because its time was up,
+    std::uint64_t late_chunk = 0; ///< or that of this chunk
 };
+
+/// A block with those bytes, behind their length, which the calling thread owns.
+/// \throws OutOfSharedMemory
+[[nodiscard]] MULTIFORK_API std::uint64_t make_result_block(const PoolTable& pool,
+                                                            std::span<const std::byte> bytes,
+                                                            const arena::Cargo& cargo);
+/// The bytes of such a block. \throws CorruptSharedMemory
+[[nodiscard]] MULTIFORK_API std::span<const std::byte> read_result_block(const PoolTable& pool,
+                                                                         std::uint64_t block);
 
 /// Writes down the current exception, for the parent.
 MULTIFORK_API void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept;
@@ -102,8 +147,7 @@ public:
     [[nodiscard]] core::TaskTable view() const noexcept;
     [[nodiscard]] const arena::Object& object() const noexcept { return object_; }
 
-    // For the heap it is what a queue of tasks is: it may own blocks, wherever it names them.
-    static constexpr arena::Kind crossing_kind = arena::Kind::message_leases;
+    static constexpr arena::Kind crossing_kind = arena::Kind::tasks;
     [[nodiscard]] arena::Crossing crossing() const;
     static PoolTable arrive(const arena::Crossing& crossing);
 

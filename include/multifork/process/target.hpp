@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/channel/crossing.hpp>
+#include <multifork/channel/span.hpp>
 #include <multifork/platform/export.hpp>
 
 #include <cstddef>
