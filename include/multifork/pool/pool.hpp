@@ -244,7 +244,7 @@ public:
             const std::size_t ahead =
                 detail::chunk_size_of(options.look_ahead, 4 * core()->workers());
             return Imap<R, View, decltype(submit)>(std::move(items), std::move(submit), chunk,
-                                                   ahead, ordered);
+                                                   ahead, ordered, options.progress);
         }
 
         std::shared_ptr<detail::PoolCore> core_;
