@@ -27,6 +27,7 @@
 #include <multifork/manager/proxy.hpp>
 #include <multifork/pool/pool.hpp>
 #include <multifork/pool/progress_bar.hpp>
+#include <multifork/pool/thread_pool.hpp>
 #include <multifork/pool/wait.hpp>
 #include <multifork/process/context.hpp>
 #include <multifork/process/cpu_count.hpp>

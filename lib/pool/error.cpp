@@ -23,6 +23,8 @@ WorkerDied::WorkerDied(WorkerEnd end, std::string message)
 TaskTimedOut::TaskTimedOut(WorkerEnd end, std::string message)
     : WorkerDied(std::move(end), std::move(message)) {}
 BrokenPool::BrokenPool(std::string message) : Error(std::errc::broken_pipe, std::move(message)) {}
+BrokenProcessPool::BrokenProcessPool(std::string message) : BrokenPool(std::move(message)) {}
+BrokenThreadPool::BrokenThreadPool(std::string message) : BrokenPool(std::move(message)) {}
 Cancelled::Cancelled(std::string message)
     : Error(std::errc::operation_canceled, std::move(message)) {}
 TimedOut::TimedOut(std::string message) : Error(std::errc::timed_out, std::move(message)) {}

@@ -69,7 +69,8 @@ using Known =
           std::bad_any_cast, std::bad_weak_ptr, std::system_error, InvalidArgument, OwnerDied,
           NotOwner, WouldDeadlock, BrokenBarrier, QueueClosed, EndOfStream, BrokenPipe,
           ConnectionClosed, OutOfSharedMemory, LayoutMismatch, CorruptSharedMemory, NotShareable,
-          NotFound, AlreadyExists, BrokenPool, Cancelled, TimedOut, InvalidState>;
+          NotFound, AlreadyExists, BrokenPool, Cancelled, TimedOut, InvalidState,
+          BrokenProcessPool, BrokenThreadPool>;
 
 } // namespace
 

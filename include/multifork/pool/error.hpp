@@ -47,6 +47,18 @@ public:
     explicit BrokenPool(std::string message);
 };
 
+/// The same, of a Pool or a ProcessPoolExecutor.
+class MULTIFORK_API BrokenProcessPool : public BrokenPool {
+public:
+    explicit BrokenProcessPool(std::string message);
+};
+
+/// The same, of a ThreadPool or a ThreadPoolExecutor.
+class MULTIFORK_API BrokenThreadPool : public BrokenPool {
+public:
+    explicit BrokenThreadPool(std::string message);
+};
+
 /// get() of a future whose task was cancelled, or of a pool that was terminated before it was done.
 class MULTIFORK_API Cancelled : public Error {
 public:
