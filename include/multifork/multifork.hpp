@@ -25,6 +25,7 @@
 #include <multifork/error.hpp>
 #include <multifork/manager/manager.hpp>
 #include <multifork/manager/proxy.hpp>
+#include <multifork/pool/parallel.hpp>
 #include <multifork/pool/pool.hpp>
 #include <multifork/pool/progress_bar.hpp>
 #include <multifork/pool/thread_pool.hpp>

@@ -3,6 +3,8 @@
 #include <multifork/error.hpp>
 #include <multifork/platform/clock.hpp>
 
+#include "pool/within_worker.hpp"
+
 #include <boost/core/demangle.hpp>
 #include <cxxabi.h>
 
@@ -173,6 +175,7 @@ private:
 
 void be_worker(const PoolTable& pool, std::uint32_t seat, std::uint64_t most_tasks,
                const std::function<void()>& initializer) {
+    note_within_worker();
     Worker worker(pool, seat);
     if (!worker.initialise(initializer))
         std::exit(1);
