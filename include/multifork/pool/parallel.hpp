@@ -18,7 +18,6 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace multifork {
@@ -120,12 +119,23 @@ make_team(const Parallel& options, std::optional<std::size_t> jobs);
 /// \throws InvalidArgument
 [[nodiscard]] MULTIFORK_API ParallelPlan plan_of(const Parallel& options, const ParallelTeam& team);
 
-/// A job that is one of several types.
+/// A job that is one of several types. No std::variant: once that has asked whether a closure can
+/// be assigned, g++ 12 takes it for one whose bytes cannot be copied.
 template <class... Jobs>
 struct AnyJob {
-    std::variant<Jobs...> job;
-    auto operator()() {
-        return std::visit([](auto& one) { return one(); }, job);
+    std::size_t index = 0;
+    std::shared_ptr<void> job = {}; // copies of this call the same one
+
+    auto operator()() const {
+        return visit<0>([](auto& one) { return one(); });
+    }
+    template <std::size_t I, class Visitor>
+    auto visit(const Visitor& visitor) const {
+        using One = std::tuple_element_t<I, std::tuple<Jobs...>>;
+        if constexpr (I + 1 < sizeof...(Jobs))
+            if (index != I)
+                return visit<I + 1>(visitor);
+        return visitor(*static_cast<One*>(job.get()));
     }
 };
 template <class... Jobs>
@@ -133,23 +143,23 @@ struct Cross<AnyJob<Jobs...>> {
     static constexpr bool known = all_known<Jobs...>;
     static constexpr bool brings_handles = true;
     static void write(ByteWriter& writer, const AnyJob<Jobs...>& any) {
-        writer(static_cast<std::uint32_t>(any.job.index()));
-        std::visit([&](const auto& one) { write_job(writer, one); }, any.job);
+        writer(static_cast<std::uint64_t>(any.index));
+        any.template visit<0>([&](const auto& one) { write_job(writer, one); });
     }
     static AnyJob<Jobs...> read(ByteReader& reader) {
-        std::uint32_t index = 0;
+        std::uint64_t index = 0;
         reader(index);
         return read_at<0>(reader, index);
     }
 
 private:
     template <std::size_t I>
-    static AnyJob<Jobs...> read_at(ByteReader& reader, std::uint32_t index) {
-        using One = std::variant_alternative_t<I, std::variant<Jobs...>>;
+    static AnyJob<Jobs...> read_at(ByteReader& reader, std::uint64_t index) {
+        using One = std::tuple_element_t<I, std::tuple<Jobs...>>;
         if constexpr (I + 1 < sizeof...(Jobs))
             if (index != I)
                 return read_at<I + 1>(reader, index);
-        return {std::variant<Jobs...>(std::in_place_index<I>, Cross<One>::read(reader))};
+        return {I, std::make_shared<One>(Cross<One>::read(reader))};
     }
 };
 
@@ -172,12 +182,9 @@ template <class... Jobs>
         using Any = AnyJob<std::decay_t<Jobs>...>;
         std::vector<Any> all;
         all.reserve(sizeof...(Jobs));
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (all.push_back(Any{std::variant<std::decay_t<Jobs>...>(std::in_place_index<I>,
-                                                                   std::forward<Jobs>(jobs))}),
-             ...);
-        }
-        (std::index_sequence_for<Jobs...>{});
+        (all.push_back(
+             {all.size(), std::make_shared<std::decay_t<Jobs>>(std::forward<Jobs>(jobs))}),
+         ...);
         return std::views::all(std::move(all));
     }
 }
