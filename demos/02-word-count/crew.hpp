@@ -1,7 +1,7 @@
 #pragma once
 
 #include "count.hpp"
-#include "files.hpp"
+#include "toolkit/files.hpp"
 
 #include <functional>
 #include <string>

@@ -3,7 +3,7 @@
 
 #include "count.hpp"
 #include "crew.hpp"
-#include "files.hpp"
+#include "toolkit/files.hpp"
 #include "toolkit/options.hpp"
 #include "toolkit/progress.hpp"
 #include "toolkit/run.hpp"

@@ -1,6 +1,6 @@
 #include "verify.hpp"
 
-#include "shell.hpp"
+#include "toolkit/shell.hpp"
 
 #include <fmt/format.h>
 

@@ -2,60 +2,27 @@
 
 #include "toolkit/text.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
+#include <cstdint>
 
 namespace demo {
-namespace {
 
-std::atomic<bool> drawn{false};
+using multifork::ProgressBarOptions;
 
-bool wanted() {
-    static const bool yes = terminal().tty && ::isatty(STDERR_FILENO) == 1 && [] {
-        const char* const kind = std::getenv("TERM");
-        return kind == nullptr || std::string_view(kind) != "dumb";
-    }();
-    return yes;
-}
-
-} // namespace
-
-bool Progress::is_drawn() noexcept {
-    return drawn;
-}
+Progress::Progress(const std::string& label)
+    : bar_(printable(label, 30), {.figures = ProgressBarOptions::Figures::none}) {}
 
 void Progress::show(double part, std::string_view note) {
-    if (!wanted() || Clock::now() < next_)
+    constexpr std::uint64_t whole = 1'000'000;
+    if (!terminal().tty)
         return;
-    next_ = Clock::now() + std::chrono::milliseconds(100);
-
-    constexpr int width = 20;
-    std::string bar;
-    if (part >= 0) {
-        const double filled = std::min(part, 1.0) * width;
-        const int whole = static_cast<int>(filled);
-        bar = repeat(glyphs().bar, whole);
-        if (filled - whole >= 0.5)
-            bar += glyphs().half_bar;
-        bar = paint(Ink::first, bar) + repeat(" ", width + 1 - columns(bar));
-    }
-    const std::string label = printable(label_, 30);
-    const int room = terminal().width - columns(label) - width - 6;
-    drawn = true;
-    fmt::print(stderr, "\r\033[K  {} {}{}", label, bar,
-               paint(Ink::quiet, printable(note, std::max(room, 0))));
-    std::fflush(stderr);
+    // Never the end, at which a bar goes away: who knows when that is calls clear().
+    const auto done = static_cast<std::uint64_t>(std::clamp(part, 0.0, 1.0) * (whole - 1));
+    bar_.show(done, part < 0 ? 0 : whole, printable(note));
 }
 
 void Progress::clear() {
-    if (!drawn.exchange(false))
-        return;
-    fmt::print(stderr, "\r\033[K");
-    std::fflush(stderr);
+    bar_.clear();
 }
 
 } // namespace demo

@@ -26,7 +26,9 @@
 #include <multifork/manager/manager.hpp>
 #include <multifork/manager/proxy.hpp>
 #include <multifork/pool/executor.hpp>
+#include <multifork/pool/parallel.hpp>
 #include <multifork/pool/pool.hpp>
+#include <multifork/pool/progress_bar.hpp>
 #include <multifork/pool/thread_pool.hpp>
 #include <multifork/pool/wait.hpp>
 #include <multifork/process/context.hpp>

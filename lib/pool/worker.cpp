@@ -5,6 +5,8 @@
 #include <multifork/platform/clock.hpp>
 #include <multifork/platform/mutant.hpp>
 
+#include "pool/within_worker.hpp"
+
 #include <boost/core/demangle.hpp>
 #include <cxxabi.h>
 
@@ -179,6 +181,7 @@ private:
 
 void be_worker(const PoolTable& pool, std::uint32_t seat, std::uint64_t most_tasks,
                const std::function<void()>& initializer) {
+    note_within_worker();
     Worker worker(pool, seat);
     if (!worker.initialise(initializer))
         std::exit(1);

@@ -111,6 +111,13 @@ public:
         return get_before(platform::Deadline::after(wait));
     }
 
+    /// The same inside Boost.Asio, without a thread that waits: see multifork/asio.hpp, which must
+    /// be included. `std::optional<T> item = co_await queue.async_get(boost::asio::use_awaitable)`
+    template <class Token>
+    auto async_get(Token&& token) const {
+        return async_get_of(*this, std::forward<Token>(token));
+    }
+
     /// \name Batches: as many as possible under one lock
     /// Each item is put, or taken, by itself: a process that is killed inside has put the first
     /// few, or taken the first few with it.

@@ -168,6 +168,13 @@ public:
     /// Waits. \return what get() would throw; null if there is a value \throws Cancelled
     [[nodiscard]] std::exception_ptr exception() const { return state().error(); }
 
+    /// get() inside Boost.Asio, without a thread that waits: see multifork/asio.hpp, which must be
+    /// included. `T result = co_await future.async_get(boost::asio::use_awaitable)`
+    template <class Token>
+    auto async_get(Token&& token) const {
+        return async_get_of(*this, std::forward<Token>(token));
+    }
+
     /// Calls `callback(future)` when it is ready, in the thread that makes it so, before get()
     /// returns anywhere; at once if it is ready. What it throws is said on stderr.
     template <std::invocable<Future<T>> Callback>

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -28,9 +29,13 @@ template <class R, class Input, class Submit>
 class Imap {
 public:
     /// \internal
-    Imap(Input input, Submit submit, std::size_t chunk_size, std::size_t look_ahead, bool ordered)
-        : self_(std::make_unique<Self>(
-              Self{std::move(input), std::move(submit), chunk_size, look_ahead, ordered})) {}
+    Imap(Input input, Submit submit, std::size_t chunk_size, std::size_t look_ahead, bool ordered,
+         std::function<void(std::size_t, std::size_t)> progress = {})
+        : self_(std::make_unique<Self>(Self{std::move(input), std::move(submit), chunk_size,
+                                            look_ahead, ordered, std::move(progress)})) {
+        if constexpr (std::ranges::sized_range<Input>)
+            self_->all = static_cast<std::size_t>(std::ranges::size(self_->input));
+    }
 
     class iterator {
     public:
@@ -61,7 +66,10 @@ public:
     [[nodiscard]] std::optional<R> next() { return self_->next(); }
 
 private:
-    using Chunk = Future<std::vector<R>>;
+    struct Chunk {
+        Future<std::vector<R>> results;
+        std::size_t items;
+    };
     using T = detail::Item<Input>;
 
     /// Chunks in the order in which they became ready.
@@ -77,6 +85,9 @@ private:
         std::size_t chunk_size;
         std::size_t look_ahead;
         bool ordered;
+        std::function<void(std::size_t, std::size_t)> progress;
+        std::size_t all = 0; // 0: the input does not know
+        std::size_t done = 0;
         std::optional<std::ranges::iterator_t<Input>> at = {};
         bool exhausted = false;
         std::exception_ptr input_error = {};
@@ -90,6 +101,7 @@ private:
             while (handed_out == got.size()) {
                 fill();
                 if (outstanding == 0) {
+                    tell_the_end();
                     if (input_error != nullptr)
                         std::rethrow_exception(std::exchange(input_error, nullptr));
                     return std::nullopt;
@@ -97,9 +109,27 @@ private:
                 --outstanding;
                 handed_out = 0;
                 got.clear();
-                got = detail::take(next_chunk());
+                const Chunk chunk = next_chunk();
+                chunk.results.wait();
+                done += chunk.items;
+                tell(all);
+                got = detail::take(chunk.results);
             }
             return std::optional<R>(std::move(got[handed_out++]));
+        }
+        void tell(std::size_t of) const {
+            if (!progress)
+                return;
+            try {
+                progress(done, of);
+            } catch (...) {
+                detail::report_callback(std::current_exception());
+            }
+        }
+        void tell_the_end() {
+            if (done > 0 && done != all)
+                tell(done);
+            progress = nullptr;
         }
         Chunk next_chunk() {
             if (ordered) {
@@ -124,19 +154,20 @@ private:
                 }
                 if (chunk.empty())
                     return;
-                Chunk submitted = submit(chunk);
+                Chunk submitted{submit(chunk), chunk.size()};
                 ++outstanding;
                 if (ordered) {
                     in_order.push_back(std::move(submitted));
                     continue;
                 }
-                submitted.add_done_callback([to = ready](Chunk done) {
-                    {
-                        const std::scoped_lock hold(to->mutex);
-                        to->chunks.push_back(std::move(done));
-                    }
-                    to->more.notify_one();
-                });
+                submitted.results.add_done_callback(
+                    [to = ready, items = chunk.size()](auto future) {
+                        {
+                            const std::scoped_lock hold(to->mutex);
+                            to->chunks.push_back({std::move(future), items});
+                        }
+                        to->more.notify_one();
+                    });
             }
         }
         void take_from_input(std::vector<T>& chunk) {

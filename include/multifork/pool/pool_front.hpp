@@ -155,7 +155,7 @@ private:
         const std::size_t chunk = chunk_size_of(options.chunk_size, 1);
         const std::size_t ahead = chunk_size_of(options.look_ahead, 4 * core()->workers());
         return Imap<R, View, decltype(submit)>(std::move(items), std::move(submit), chunk, ahead,
-                                               ordered);
+                                               ordered, options.progress);
     }
 
     std::shared_ptr<Core> core_;

@@ -40,8 +40,10 @@ struct MapOptions {
     /// Of imap: chunks that are taken from the input before their results are wanted. Nothing: four
     /// for each worker.
     std::optional<std::int64_t> look_ahead = {};
-    /// Called with the items done and all items, in the pool's own thread, after each chunk of a
-    /// map.
+    /// Called with the items done (failed ones too) and all items, in this process, after each
+    /// chunk: by map() in the pool's own thread, by imap() in the thread that takes the results,
+    /// when it has got them. An imap() whose input has no size says 0 for all; the last call says
+    /// what was done for both. What it throws is said on stderr. See progress_bar().
     std::function<void(std::size_t done, std::size_t all)> progress = {};
 };
 

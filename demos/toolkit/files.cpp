@@ -1,4 +1,4 @@
-#include "files.hpp"
+#include "toolkit/files.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "shell.hpp"
+#include "toolkit/shell.hpp"
 
 #include <multifork/process/process.hpp>
 

@@ -1,0 +1,205 @@
+#pragma once
+
+#include <multifork/asio/await_ready.hpp>
+#include <multifork/asio/event_bell.hpp>
+#include <multifork/channel/connection.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/channel/waitable.hpp>
+#include <multifork/pool/future.hpp>
+
+#include <atomic>
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace multifork {
+
+namespace detail {
+
+/// What has a Readiness, made when it is needed.
+class WatchedSource {
+public:
+    [[nodiscard]] int watch(const Waitable& what) {
+        if (readiness_)
+            readiness_->rearm();
+        else
+            readiness_.emplace(what);
+        return readiness_->fd();
+    }
+
+private:
+    std::optional<Readiness> readiness_;
+};
+
+template <class T>
+class QueueSource {
+public:
+    using Result = std::optional<T>;
+
+    explicit QueueSource(Queue<T> queue) : queue_(std::move(queue)) {}
+
+    [[nodiscard]] std::optional<Result> take() {
+        const bool closed = queue_.closed(); // before: what is not there then will never be
+        Result item = queue_.try_get();
+        if (!item && !closed)
+            return std::nullopt;
+        return std::optional<Result>(std::in_place, std::move(item));
+    }
+    [[nodiscard]] int descriptor() { return watched_.watch(queue_); }
+
+private:
+    Queue<T> queue_;
+    WatchedSource watched_;
+};
+
+template <class T>
+class ConnectionSource {
+public:
+    using Result = std::optional<T>;
+
+    explicit ConnectionSource(Connection<T>& connection) : connection_(&connection) {}
+
+    [[nodiscard]] std::optional<Result> take() {
+        if (!connection_->poll())
+            return std::nullopt;
+        try {
+            return std::optional<Result>(std::in_place, connection_->recv());
+        } catch (const EndOfStream&) {
+            return std::optional<Result>(std::in_place, std::nullopt);
+        }
+    }
+    [[nodiscard]] int descriptor() { return watched_.watch(*connection_); }
+
+private:
+    Connection<T>* connection_;
+    WatchedSource watched_;
+};
+
+/// Where the thread that makes a future ready says so. For other threads the future is not ready as
+/// long as callbacks run, so what came of it is noted here.
+struct FutureArrival {
+    EventBell bell;
+    std::exception_ptr error;
+    std::atomic<bool> rung{false};
+};
+
+template <class T, bool Take>
+class ReadyFuture {
+public:
+    using Result = std::conditional_t<Take && !std::is_void_v<T>, Stored<T>, std::monostate>;
+
+    explicit ReadyFuture(Future<T> future) : future_(std::move(future)) {}
+
+    [[nodiscard]] std::optional<Result> take() {
+        // acquire: pairs with the release below; `error` is there
+        if (arrival_ != nullptr && arrival_->rung.load(std::memory_order_acquire)) {
+            if (arrival_->error != nullptr && Take)
+                std::rethrow_exception(arrival_->error);
+        } else if (!future_.ready()) {
+            return std::nullopt;
+        } else if constexpr (Take) {
+            static_cast<void>(future_.get());
+        }
+        if constexpr (std::same_as<Result, std::monostate>)
+            return std::monostate{};
+        else if constexpr (std::copy_constructible<T>)
+            return std::optional<Result>(std::in_place, future_.shared_state()->value());
+        else
+            return std::optional<Result>(std::in_place, std::move(future_.shared_state()->value()));
+    }
+    [[nodiscard]] int descriptor() {
+        if (arrival_ == nullptr) {
+            arrival_ = std::make_shared<FutureArrival>();
+            // Weak: an operation that was cancelled wants to hear nothing.
+            future_.add_done_callback([weak = std::weak_ptr(arrival_)](const Future<T>& done) {
+                const auto arrival = weak.lock();
+                if (arrival == nullptr)
+                    return;
+                try {
+                    arrival->error = done.exception();
+                } catch (...) { // it was cancelled
+                    arrival->error = std::current_exception();
+                }
+                // release: pairs with the acquire above
+                arrival->rung.store(true, std::memory_order_release);
+                arrival->bell.ring();
+            });
+        }
+        return arrival_->bell.descriptor();
+    }
+
+private:
+    Future<T> future_;
+    std::shared_ptr<FutureArrival> arrival_;
+};
+
+} // namespace detail
+
+/// Takes the oldest element of a queue, when there is one, without a thread that waits.
+///
+/// \code
+///   boost::asio::awaitable<void> print_all(mp::Queue<std::string> lines) {
+///       while (auto line = co_await mp::async_get(lines)) fmt::print("{}\n", *line);
+///   }
+/// \endcode
+///
+/// The operation waits for a Readiness of the queue, which is made only if there is nothing to take
+/// at once. The queue may be filled by any process; a producer that is killed takes nothing with it
+/// that it had put.
+///
+/// \param token  any completion token for void(std::exception_ptr, std::optional<T>) whose handler
+/// belongs to an io_context
+/// \return nothing when the queue is closed and drained
+/// \throws boost::system::system_error (operation_aborted) when it was cancelled, by a cancellation
+/// slot or `||`: then it has taken nothing
+template <class T, class Token = boost::asio::use_awaitable_t<>>
+auto async_get(const Queue<T>& queue, Token&& token = {}) {
+    return detail::await_ready(detail::QueueSource<T>(queue), std::forward<Token>(token));
+}
+
+/// The result of a future, of a Pool or any other, when it is there. For a T that cannot be default
+/// constructed use async_wait() and get().
+///
+/// \param token  for void(std::exception_ptr, T), or void(std::exception_ptr)
+/// \throws what the task threw; WorkerDied, Cancelled; operation_aborted when the wait was
+/// cancelled: the task goes on, and the future keeps its result
+template <class T, class Token = boost::asio::use_awaitable_t<>>
+auto async_get(const Future<T>& future, Token&& token = {}) {
+    static_assert(std::is_void_v<T> || std::default_initializable<detail::Stored<T>>,
+                  "Asio wants a value beside an exception: use async_wait(), then get()");
+    return detail::await_ready(detail::ReadyFuture<T, true>(future), std::forward<Token>(token));
+}
+
+/// \internal What the members async_get() call.
+/// @{
+template <class T, class Token>
+auto async_get_of(const Queue<T>& queue, Token&& token) {
+    return multifork::async_get(queue, std::forward<Token>(token));
+}
+template <class T, class Token>
+auto async_get_of(const Future<T>& future, Token&& token) {
+    return multifork::async_get(future, std::forward<Token>(token));
+}
+/// @}
+
+/// Receives a message from the other end of a connection, which must live until it is done.
+///
+/// \param token  for void(std::exception_ptr, std::optional<T>)
+/// \return nothing at the end of the stream
+/// \throws as Connection::recv(); operation_aborted when it was cancelled: it has received nothing
+template <class T, class Token = boost::asio::use_awaitable_t<>>
+auto async_recv(Connection<T>& connection, Token&& token = {}) {
+    return detail::await_ready(detail::ConnectionSource<T>(connection), std::forward<Token>(token));
+}
+
+/// Waits until a future is ready. \param token  for void(std::exception_ptr)
+template <class T, class Token = boost::asio::use_awaitable_t<>>
+auto async_wait(const Future<T>& future, Token&& token = {}) {
+    return detail::await_ready(detail::ReadyFuture<T, false>(future), std::forward<Token>(token));
+}
+
+} // namespace multifork
