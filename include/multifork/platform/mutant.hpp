@@ -60,6 +60,7 @@ enum class Mutant {
     self_unheld,      ///< nor for that of the process's own names,
     children_unheld,  ///< nor for that of its children,
     lookouts_unheld,  ///< nor for that of the lookouts
+    ring_first,       ///< a worker of a pool says that a task is done before it is
 };
 extern Mutant active;
 } // namespace multifork::mutants
