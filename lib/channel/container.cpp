@@ -68,6 +68,8 @@ void Container::discard(std::uint64_t word) const noexcept {
 
 void Container::change_root(std::uint64_t table) noexcept {
     const std::uint64_t old = root();
+    if (MULTIFORK_MUTANT(free_old_first) && old != 0)
+        discard(old);
     if (table != 0)
         space().give_to_ring(table, object_.offset(), 0);
     compiler_barrier();

@@ -122,6 +122,8 @@ Incoming DictStore::incoming_key(const KeyBytes& key) const {
 void DictStore::replace(std::size_t entry, Incoming& value) {
     core::ContainerWord& place = view()->entry(entry).value;
     const std::uint64_t old = place.load(relaxed);
+    if (MULTIFORK_MUTANT(free_old_first) && value_blocks_)
+        discard(old);
     value.give(object());
     compiler_barrier();
     place.store(value.word(), relaxed); // COMMIT
@@ -135,9 +137,15 @@ void DictStore::insert(const KeyBytes& key, Incoming& value) {
     auto now = view();
     if (now && !now->full()) {
         now->write(key.hash, made.word(), value.word());
-        made.give(object());
-        value.give(object());
+        if (!MULTIFORK_MUTANT(give_late)) {
+            made.give(object());
+            value.give(object());
+        }
         now->commit(); // COMMIT
+        if (MULTIFORK_MUTANT(give_late)) {
+            made.give(object());
+            value.give(object());
+        }
         return;
     }
     // With room for half as many again, so that the next new table is a while off; a table that was

@@ -30,6 +30,8 @@ void DictView::insert(std::uint64_t hash, std::uint64_t key, std::uint64_t value
 
 void DictView::write(std::uint64_t hash, std::uint64_t key, std::uint64_t value) noexcept {
     DictEntry& made = entry(used_);
+    if (MULTIFORK_MUTANT(count_first))
+        table_->used.store(used_ + 1, relaxed);
     made.hash.store(hash, relaxed);
     made.key.store(key, relaxed);
     made.value.store(value, relaxed);

@@ -189,12 +189,16 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
 void task_done(const TaskTable& table, std::uint32_t seat, std::uint32_t slot) noexcept {
     TaskSlot& done = table.slot(slot);
     const std::uint64_t position = TaskState::of(done.state.load(relaxed)).position;
+    Seat& mine = table.seat(seat);
+    const std::uint32_t entry = mine.done_tail.load(relaxed); // written by the caller alone
+    if (MULTIFORK_MUTANT(ring_first)) {
+        table.done(seat, entry).store(slot, relaxed);
+        mine.done_tail.store(entry + 1);
+    }
     compiler_barrier();
     done.state.store(TaskState{position, seat, TaskTag::done}.word(), release); // COMMIT
     compiler_barrier();
-    Seat& mine = table.seat(seat);
-    const std::uint32_t entry = mine.done_tail.load(relaxed); // written by the caller alone
-    table.done(seat, entry).store(slot, relaxed);             // before the store of done_tail
+    table.done(seat, entry).store(slot, relaxed); // before the store of done_tail
     mine.done_tail.store(entry + 1);
     tell_parent(table);
 }

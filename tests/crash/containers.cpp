@@ -1,4 +1,5 @@
-#include "crash/containers.hpp"
+#include "crash/dict_changes.hpp"
+#include "crash/list_changes.hpp"
 
 #include "crash/harness/crash_test.hpp"
 
@@ -94,6 +95,14 @@ MULTIFORK_CONTAINER_MUTANT_TEST(count_first_is_caught, count_first, everywhere,
 MULTIFORK_CONTAINER_MUTANT_TEST(give_late_is_caught, give_late, everywhere, alone(append<Text>()))
 MULTIFORK_CONTAINER_MUTANT_TEST(free_old_first_is_caught, free_old_first, coarsely,
                                 alone(set<Text>()))
+MULTIFORK_CONTAINER_MUTANT_TEST(count_first_is_caught_by_a_dict, count_first, everywhere,
+                                alone(dict_insert<Number>()))
+MULTIFORK_CONTAINER_MUTANT_TEST(give_late_is_caught_by_a_dict, give_late, everywhere,
+                                alone(dict_insert<Text>()))
+MULTIFORK_CONTAINER_MUTANT_TEST(free_old_first_is_caught_by_a_dict, free_old_first, coarsely,
+                                alone(dict_replace<Text>()))
+MULTIFORK_CONTAINER_MUTANT_TEST(free_old_first_is_caught_by_a_table_that_grows, free_old_first,
+                                coarsely, alone(append_and_grow<Text>()))
 MULTIFORK_CONTAINER_MUTANT_TEST(keep_leftovers_is_caught_by_a_list, keep_leftovers, coarsely,
                                 alone(insert<Text>()))
 MULTIFORK_CONTAINER_MUTANT_TEST(keep_leftovers_is_caught_by_a_dict, keep_leftovers, coarsely,

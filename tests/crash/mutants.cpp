@@ -10,6 +10,7 @@
 #include "crash/semaphore.hpp"
 #include "crash/shareable_list.hpp"
 #include "crash/sweep.hpp"
+#include "crash/task_table.hpp"
 #include "crash/threads.hpp"
 #include "crash/value.hpp"
 #include "crash/wait.hpp"
@@ -80,6 +81,7 @@ MULTIFORK_MUTANT_TEST(no_lease_rebuild, lease_scenarios::task_done_alone<Long>()
 MULTIFORK_MUTANT_TEST(no_redelivery, lease_scenarios::get_with_a_worker_that_comes<Plain>())
 MULTIFORK_MUTANT_TEST(count_tries_late, lease_scenarios::redelivery<Plain>())
 MULTIFORK_MUTANT_TEST(keep_orphans, crossing_scenarios::take_a_parcel())
+MULTIFORK_MUTANT_TEST(ring_first, task_scenarios::alone())
 MULTIFORK_MUTANT_TEST(free_before_done, lease_scenarios::task_done_alone<Long>())
 
 BOOST_AUTO_TEST_SUITE_END()

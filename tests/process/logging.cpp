@@ -1,13 +1,16 @@
+#include <multifork/process/context.hpp>
 #include <multifork/process/logging.hpp>
 #include <multifork/process/process.hpp>
 
 #include "platform/log.hpp"
 #include "support/children.hpp"
 #include "support/program.hpp"
+#include "support/start_methods.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <regex>
 #include <source_location>
@@ -59,19 +62,19 @@ const support::Program levels{"log-levels", [] {
                                   return 0;
                               }};
 
-const support::Program inherited{"log-inherited", [] {
-                                     mp::log_to_stderr(LogLevel::info);
-                                     mp::Process child{
-                                         {.name = "Child"}, [] {
-                                             mp::info("from the child {}", ::getpid());
-                                             mp::get_logger().set_level(LogLevel::error);
-                                             mp::info("not shown");
-                                         }};
-                                     child.start();
-                                     child.join();
-                                     mp::info("the parent's level is its own");
-                                     return 0;
-                                 }};
+const support::Program inherited{
+    "log-inherited", [] {
+        mp::log_to_stderr(LogLevel::info);
+        mp::Process child = mp::get_context(std::getenv("METHOD")).process({.name = "Child"}, [] {
+            mp::info("from the child {}", ::getpid());
+            mp::get_logger().set_level(LogLevel::error);
+            mp::info("not shown");
+        });
+        child.start();
+        child.join();
+        mp::info("the parent's level is its own");
+        return 0;
+    }};
 
 constexpr int per_thread = 200;
 
@@ -159,8 +162,9 @@ BOOST_AUTO_TEST_CASE(levels_and_the_format_of_a_line) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_child_has_its_parents_level_and_its_own_name) {
-    const auto lines = lines_of(support::run_program("log-inherited").err);
+MULTIFORK_EACH_START_METHOD(a_child_has_its_parents_level_and_its_own_name) {
+    const auto lines = lines_of(
+        support::run_program("log-inherited", {{"METHOD", context.get_start_method()}}).err);
     std::vector<std::string> told; // by the program, not by the library
     for (const std::string& line : lines)
         if (line.find("logging.cpp") != std::string::npos)

@@ -66,6 +66,7 @@ enum class Mutant {
     claim_unnamed,    ///< a worker takes a chunk of a map before it says which
     no_last_look,     ///< nobody looks for chunks that the dead have left
     making_unnamed,   ///< a chunk's result is the table's before anything names it
+    ring_first,       ///< a worker of a pool says that a task is done before it is
 };
 extern Mutant active;
 } // namespace multifork::mutants

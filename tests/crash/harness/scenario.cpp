@@ -78,7 +78,11 @@ std::string failure_text(const Scenario& scenario, const Round& round, unsigned 
     if (const std::string partners = round.describe_partners(); !partners.empty())
         text += " | " + partners;
     if (scenario.state)
-        text += " | " + scenario.state();
+        try {
+            text += " | " + scenario.state();
+        } catch (const std::exception& error) {
+            text += std::string(" | its state cannot be told: ") + error.what();
+        }
     return text;
 }
 
