@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,7 +58,11 @@ public:
             slot.result_block != 0 &&
             space.take_from_ring(slot.result_block, table_->object().offset(), position);
         if (state().tag == core::TaskTag::done) {
-            require(has_block, "a task is done, and its result is nobody's");
+            if (!has_block && saw_a_breakpoint(slot))
+                return;
+            if (!has_block)
+                throw Failure("a task is done by seat " + std::to_string(state().seat) +
+                              ", and its result is nobody's: " + what_it_says(slot));
             const auto bytes = detail::read_result_block(*table_, slot.result_block);
             require(bytes.size() == result_bytes, "a result is torn");
             for (const std::byte byte : bytes)
@@ -73,6 +79,21 @@ public:
     }
 
 private:
+    /// The harness kills by breakpoints, and where one is among the first bytes of the task's
+    /// function the library takes that for another function.
+    [[nodiscard]] bool saw_a_breakpoint(const core::TaskSlot& slot) const {
+        return what_it_says(slot).find("another build of it") != std::string::npos;
+    }
+    [[nodiscard]] std::string what_it_says(const core::TaskSlot& slot) const {
+        if (slot.outcome != core::TaskOutcome::failed || slot.result_block != 0)
+            return "block " + std::to_string(slot.result_block);
+        try {
+            std::rethrow_exception(detail::read_error(
+                std::span<const std::byte>(slot.result).first(slot.result_bytes)));
+        } catch (const std::exception& error) {
+            return error.what();
+        }
+    }
     void put(std::uint32_t at) {
         std::vector<std::byte> token;
         ByteWriter writer(token);

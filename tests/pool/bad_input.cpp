@@ -279,8 +279,9 @@ BOOST_AUTO_TEST_CASE(a_full_arena_fails_what_does_not_fit_and_nothing_else) {
     BOOST_TEST(result.err == "");
 }
 
-BOOST_AUTO_TEST_CASE(a_result_of_a_gibibyte_comes_whole,
-                     *ut::label("full") * ut::label("no_asan") * ut::label("no_tsan")) {
+BOOST_AUTO_TEST_CASE(a_result_of_a_gibibyte_comes_whole, *ut::label("full") * ut::timeout(300) *
+                                                             ut::label("no_asan") *
+                                                             ut::label("no_tsan")) {
     mp::Pool pool{1};
     constexpr std::size_t gibibyte = 1u << 30;
     const std::string large =
