@@ -1,8 +1,10 @@
 // Real processes add one to a number that they share: without a lock, and with three kinds of
 // protection. Then one lost update, as it happened.
 
+#include "stepped.hpp"
 #include "story.hpp"
 #include "toolkit/options.hpp"
+#include "toolkit/picture.hpp"
 #include "toolkit/progress.hpp"
 #include "toolkit/run.hpp"
 #include "toolkit/table.hpp"
@@ -124,7 +126,18 @@ private:
     bool no_loss_seen_ = false;
 };
 
-int show_timeline() {
+/// What happens with a lock, step by step: beside a lost update in real time.
+void add_cure(Picture& picture) {
+    const RaceDemo stepped = stepped_counter(name);
+    Tally cured =
+        race_by_steps([&](bool yes) { return stepped.make(yes, 2); }, true, 1, [](double) {});
+    if (!cured.example)
+        return;
+    cured.example->title = "With the cure: Lock (step by step)";
+    picture.panels.push_back(*cured.example);
+}
+
+int show_timeline(PictureFile& file, const std::string& path) {
     heading("How an update gets lost");
     Progress progress("tracing");
     const TracedRun run = run_traced(5s, [&](double part) { progress.show(part); });
@@ -147,7 +160,17 @@ int show_timeline() {
                           "the simplest case:",
                           grouped(run.expected - run.got), grouped(run.expected)));
     fmt::print("\n");
-    tell_story(run);
+    Picture picture{name,
+                    "How an update gets lost",
+                    "Two processes add 1 to the same number: load it, add, store it.",
+                    "",
+                    {}};
+    picture.panels.push_back(tell_story(run));
+    if (file.is_wanted()) {
+        add_cure(picture);
+        file.write(picture);
+        fmt::print("\nThe picture is in {}.\n", printable(path));
+    }
     return success;
 }
 
@@ -162,10 +185,22 @@ int race_counter(int argc, char** argv) {
     options.add_number("processes", "that many", 4, 1, 256);
     options.add_number("increments", "each adds", 1'000'000, 1, largest_count);
     options.add_flag("no-timeline", "only the table");
+    options.add_flag("step", "two processes, and one bad order of steps is forced");
+    options.add_number("runs", "with --step", 100, 1, 100'000);
+    options.add_text("trace", "write a picture of a lost update: .html, .svg, .json", "FILE");
+    options.add_flag("short", "fewer increments, or runs");
     if (!options.parse(argc, argv))
         return success;
+    if (options.flag("step"))
+        return show_race(stepped_counter(name), options);
     const auto processes = options.number("processes");
-    const auto increments = options.number("increments");
+    auto increments = options.number("increments");
+    if (options.flag("short") && !options.given("increments"))
+        increments /= 10;
+    if (options.given("trace") && (options.flag("no-timeline") || processes == 1))
+        throw UsageError("--trace draws the time line, which needs two processes and no "
+                         "--no-timeline");
+    PictureFile file(options.text("trace"));
     if (processes * increments > largest_count)
         throw UsageError(fmt::format("{} processes times {} increments are too many: an int counts "
                                      "to {}",
@@ -180,7 +215,7 @@ int race_counter(int argc, char** argv) {
     const int code = races.judge();
     if (code != success || processes == 1 || options.flag("no-timeline"))
         return code;
-    return show_timeline();
+    return show_timeline(file, options.text("trace"));
 }
 
 } // namespace

@@ -110,15 +110,35 @@ std::vector<Moment> moments_of(const std::vector<Step>& steps, std::int64_t zero
     return moments;
 }
 
+/// Each load, up to the store of the same process that follows it.
+std::vector<Stretch> loads_to_stores(const std::vector<Moment>& moments) {
+    std::vector<Stretch> all;
+    for (std::size_t i = 0; i < moments.size(); ++i)
+        for (std::size_t j = i + 1; moments[i].shape == Moment::Shape::opens && j < moments.size();
+             ++j)
+            if (moments[j].lane == moments[i].lane && moments[j].shape == Moment::Shape::closes) {
+                all.push_back({moments[i].lane, i, j, Stretch::Kind::trusts});
+                break;
+            }
+    return all;
+}
+
 } // namespace
 
-void tell_story(const TracedRun& run) {
+Chronicle tell_story(const TracedRun& run) {
     const LostUpdate& update = *run.example;
     const std::vector<std::string> names{"Process-1", "Process-2"};
     std::vector<Step> steps = steps_of(run, update);
     const std::int64_t zero = steps.front().event.end;
     add_context(run, steps);
-    draw_timeline(names, "counter", moments_of(steps, zero));
+    Chronicle told;
+    told.title = "Without the cure: no lock";
+    told.lanes = names;
+    told.state_title = "counter";
+    told.moments = moments_of(steps, zero);
+    told.stretches = loads_to_stores(told.moments);
+    told.went_wrong = true;
+    draw_timeline(names, told.state_title, told.moments);
 
     const auto& late = run.events[update.late];
     const auto& early = run.events[1 - update.late];
@@ -148,6 +168,8 @@ void tell_story(const TracedRun& run) {
     }
     fmt::print("\n");
     paragraph(text);
+    told.verdict = text;
+    return told;
 }
 
 } // namespace demo

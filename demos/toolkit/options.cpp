@@ -49,6 +49,12 @@ void Options::add_flag(const std::string& name, const std::string& help) {
     options_.add_options()(name, help);
 }
 
+void Options::add_text(const std::string& name, const std::string& help,
+                       const std::string& placeholder, const std::string& otherwise) {
+    options_.add_options()(name, help, cxxopts::value<std::string>()->default_value(otherwise),
+                           placeholder);
+}
+
 void Options::add_operands(const std::string& placeholder) {
     options_.add_options("operands")("operands", "", cxxopts::value<std::vector<std::string>>());
     options_.parse_positional("operands");

@@ -26,6 +26,9 @@ public:
     void add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
                     std::int64_t least, std::int64_t most);
     void add_flag(const std::string& name, const std::string& help);
+    /// Any text, such as a file's name.
+    void add_text(const std::string& name, const std::string& help, const std::string& placeholder,
+                  const std::string& otherwise = "");
     /// Takes what is not an option.
     void add_operands(const std::string& placeholder);
 
@@ -33,6 +36,10 @@ public:
     [[nodiscard]] bool parse(int argc, char** argv);
 
     [[nodiscard]] std::int64_t number(const std::string& name) const { return numbers_.at(name); }
+    [[nodiscard]] std::string text(const std::string& name) const {
+        return result_[name].as<std::string>();
+    }
+    [[nodiscard]] bool given(const std::string& name) const { return result_.count(name) > 0; }
     [[nodiscard]] bool flag(const std::string& name) const { return result_.count(name) > 0; }
     [[nodiscard]] const std::vector<std::string>& operands() const { return operands_; }
 

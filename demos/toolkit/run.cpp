@@ -1,5 +1,6 @@
 #include "toolkit/run.hpp"
 
+#include "toolkit/keys.hpp"
 #include "toolkit/options.hpp"
 #include "toolkit/progress.hpp"
 
@@ -22,6 +23,8 @@ pid_t main_process = 0;
 
 extern "C" void wipe_and_die(int number) {
     // Children inherit the handler; the line on the terminal is their parent's.
+    if (::getpid() == main_process)
+        Keys::restore();
     if (::getpid() == main_process && multifork::ProgressBar::is_drawn()) {
         static constexpr std::array<char, 4> wipe{'\r', '\033', '[', 'K'};
         [[maybe_unused]] const auto written = ::write(STDERR_FILENO, wipe.data(), wipe.size());

@@ -29,6 +29,10 @@ std::string_view mark(Moment::Shape shape) {
         return glyphs().closes;
     case Moment::Shape::skipped:
         return glyphs().skipped;
+    case Moment::Shape::passes:
+        return glyphs().goes_on;
+    case Moment::Shape::point:
+        return glyphs().dot;
     }
     return "";
 }
@@ -37,14 +41,17 @@ std::string_view mark(Moment::Shape shape) {
 
 void draw_timeline(const std::vector<std::string>& lanes, const std::string& state_title,
                    const std::vector<Moment>& moments) {
-    const int state_width = std::max(columns(state_title), 7);
+    const int state_width = state_title.empty() ? 0 : std::max(columns(state_title), 7);
     const int room = terminal().width - 2 - time_width - 3 - state_width;
-    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 16, 26);
+    // What does not fit beside the others is cut.
+    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 7, 26);
 
     std::string line = repeat(" ", time_width - 2) + paint(Ink::quiet, "time") + "   ";
     for (std::size_t lane = 0; lane < lanes.size(); ++lane)
         line += paint(ink_of(lane), pad_right(printable(lanes[lane], lane_width - 1), lane_width));
-    fmt::print("{}{}\n", line, paint(Ink::quiet, pad_left(state_title, state_width)));
+    if (!state_title.empty())
+        line += paint(Ink::quiet, pad_left(state_title, state_width));
+    fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
 
     std::vector<bool> open(lanes.size(), false);
     std::string state_before;
@@ -63,16 +70,19 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
             std::string text = moment.text;
             if (columns(text) + columns(moment.note) <= lane_width - 3)
                 text += moment.note;
-            text = pad_right(text, lane_width - 2);
+            text = pad_right(printable(text, lane_width - 3), lane_width - 2);
             line += paint(ink, mark(moment.shape)) + " ";
-            line += paint(moment.is_bad ? Ink::bad : moment.is_context ? Ink::quiet : ink, text);
+            line += paint(moment.is_bad                         ? Ink::bad
+                          : moment.is_context || moment.is_wait ? Ink::quiet
+                                                                : ink,
+                          text);
         }
         const bool changed = moment.state != state_before;
         state_before = moment.state;
         line += paint(moment.is_context || !changed ? Ink::quiet : Ink::strong,
                       pad_left(moment.state, state_width));
         fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
-        if (!skipped)
+        if (moment.shape == Moment::Shape::opens || moment.shape == Moment::Shape::closes)
             open[moment.lane] = moment.shape == Moment::Shape::opens;
     }
 }

@@ -11,7 +11,7 @@ namespace demo {
 
 /// A moment in the life of one process.
 struct Moment {
-    enum class Shape { opens, closes, skipped };
+    enum class Shape { opens, closes, skipped, passes, point };
     std::size_t lane = 0;
     std::int64_t at_ns = 0;
     Shape shape = Shape::opens;
@@ -20,6 +20,7 @@ struct Moment {
     std::string state;       ///< for the last column: what is true now
     bool is_context = false; ///< drawn quietly
     bool is_bad = false;     ///< drawn in the ink of what went wrong
+    bool is_wait = false;    ///< drawn in the ink of waiting
 };
 
 /// Draws what several processes did, time going down, a lane each:

@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(takes_no_jobs_at_all) {
 }
 
 BOOST_AUTO_TEST_CASE(takes_jobs_one_by_one_of_several_types) {
-    const int three = 3;
+    int three = 3;
     for (const auto backend : backends) {
         const mp::Parallel parallel{.n_jobs = 2, .backend = backend};
         BOOST_TEST(

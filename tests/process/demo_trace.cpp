@@ -20,8 +20,8 @@ namespace {
 void increment(std::vector<TraceEvent>& lane, std::int64_t value, std::int64_t load,
                std::int64_t store) {
     const auto sequence = static_cast<std::uint32_t>(lane.size());
-    lane.push_back({load, load + 2, value, Access::load, sequence});
-    lane.push_back({store, store + 2, value + 1, Access::store, sequence + 1});
+    lane.push_back({load, load + 2, value, Access::load, 0, sequence});
+    lane.push_back({store, store + 2, value + 1, Access::store, 0, sequence + 1});
 }
 
 struct Race {

@@ -24,14 +24,25 @@
 
 namespace multifork::lab {
 
-enum class Access : std::uint32_t { load = 1, store = 2 };
+/// What a process did. The first two are accesses to a shared number; the others are what the
+/// pictures of a race show besides.
+enum class Access : std::uint16_t {
+    load = 1,
+    store = 2,
+    compute = 3, ///< something with its own copy: an addition, a comparison
+    acquire = 4, ///< took a lock or permit; from `begin` to `end` it waited for it
+    release = 5,
+    wait = 6, ///< asked to be woken, and was at `end`
+    mark = 7, ///< anything else that is worth a word
+};
 
-/// One access of one process to a shared number.
+/// One step of one process, most often an access to a shared number.
 struct TraceEvent {
     std::int64_t begin = 0; ///< monotonic ns, read right before the access
     std::int64_t end = 0;   ///< read right after it: by then a store is visible to everybody
     std::int64_t value = 0; ///< what was loaded or stored
     Access access = Access::load;
+    std::uint16_t object = 0;   ///< which number, lock or word; what that means the demo knows
     std::uint32_t sequence = 0; ///< 0, 1, 2, ... within the lane
 };
 static_assert(sizeof(TraceEvent) == 32);
@@ -66,6 +77,19 @@ public:
         record(begin, platform::monotonic_ns(), Access::store, static_cast<std::int64_t>(value));
     }
 
+    /// Writes down a step whose times and value the caller knows.
+    void note(Access access, std::uint16_t object, std::int64_t value, std::int64_t begin,
+              std::int64_t end) noexcept {
+        record(begin, end, access, value, object);
+    }
+
+    /// Forgets what this lane holds. Only while nobody reads it.
+    void clear() noexcept {
+        // relaxed: this thread is the only writer
+        header_->count.store(0, std::memory_order_relaxed);
+        header_->dropped.store(0, std::memory_order_relaxed);
+    }
+
 private:
     friend class Trace;
     struct Header {
@@ -75,7 +99,8 @@ private:
     TraceLane(Header* header, TraceEvent* events, std::size_t capacity) noexcept
         : header_(header), events_(events), capacity_(capacity) {}
 
-    void record(std::int64_t begin, std::int64_t end, Access access, std::int64_t value) noexcept {
+    void record(std::int64_t begin, std::int64_t end, Access access, std::int64_t value,
+                std::uint16_t object = 0) noexcept {
         // relaxed: this thread is the only writer
         const std::uint64_t at = header_->count.load(std::memory_order_relaxed);
         if (at >= capacity_) [[unlikely]] {
@@ -83,7 +108,7 @@ private:
                                    std::memory_order_relaxed);
             return;
         }
-        events_[at] = TraceEvent{begin, end, value, access, static_cast<std::uint32_t>(at)};
+        events_[at] = TraceEvent{begin, end, value, access, object, static_cast<std::uint32_t>(at)};
         // release: pairs with the acquire in Trace::events(). COMMIT.
         header_->count.store(at + 1, std::memory_order_release);
     }

@@ -59,7 +59,7 @@ public:
             // It has its result already, and a callback was the one who threw.
         }
     }
-    bool cancel() override { return future_->cancel(); }
+    bool cancel() override { return future_.cancel(); }
     bool withdraw() override {
         const auto pool = pool_.lock();
         return pool != nullptr && pool->withdraw(*this);

@@ -1,0 +1,91 @@
+#include "toolkit/picture.hpp"
+
+#include "toolkit/options.hpp"
+#include "toolkit/text.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+namespace demo {
+namespace {
+
+[[noreturn]] void cannot(const std::string& path, int error) {
+    throw std::runtime_error(
+        fmt::format("cannot write {}: {}", printable(path), std::strerror(error)));
+}
+
+} // namespace
+
+PictureFile::PictureFile(const std::string& path) : path_(path) {
+    if (path.empty())
+        return;
+    ending_ = std::filesystem::path(path).extension().string();
+    if (ending_ != ".html" && ending_ != ".svg" && ending_ != ".json")
+        throw UsageError(fmt::format("--trace takes a file that ends in .html, .svg or .json, not "
+                                     "'{}'",
+                                     printable(path, 60)));
+    if (std::filesystem::is_directory(path))
+        cannot(path, EISDIR);
+    // Somewhere else first: a demo that is interrupted leaves an old picture as it was.
+    part_path_ = fmt::format("{}.{}.part", path, ::getpid());
+    file_ = std::fopen(part_path_.c_str(), "we");
+    if (file_ == nullptr)
+        cannot(path, errno);
+    // Without a name, so that nothing is left behind if the demo is killed; write() makes it anew.
+    ::unlink(part_path_.c_str());
+}
+
+PictureFile::~PictureFile() {
+    if (file_ != nullptr)
+        std::fclose(file_);
+}
+
+void PictureFile::write(const Picture& picture) {
+    const std::string text = ending_ == ".html"  ? html_of(picture)
+                             : ending_ == ".svg" ? svg_of(picture)
+                                                 : json_of(picture);
+    std::FILE* const old = std::exchange(file_, std::fopen(part_path_.c_str(), "we"));
+    std::fclose(old);
+    const bool written = file_ != nullptr && std::fputs(text.c_str(), file_) >= 0;
+    int error = errno;
+    const bool closed = file_ != nullptr && std::fclose(file_) == 0;
+    if (!closed && written)
+        error = errno;
+    file_ = nullptr;
+    if (!written || !closed || ::rename(part_path_.c_str(), path_.c_str()) != 0) {
+        if (written && closed)
+            error = errno;
+        ::unlink(part_path_.c_str());
+        cannot(path_, error);
+    }
+}
+
+std::string escaped(std::string_view text) {
+    std::string result;
+    for (const char c : text)
+        switch (c) {
+        case '&':
+            result += "&amp;";
+            break;
+        case '<':
+            result += "&lt;";
+            break;
+        case '>':
+            result += "&gt;";
+            break;
+        case '"':
+            result += "&quot;";
+            break;
+        default:
+            result += c;
+        }
+    return result;
+}
+
+} // namespace demo

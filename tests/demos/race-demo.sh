@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# race-demo.sh PROGRAM: what all demos of races promise: the forced order shows the fault
+# every time and never with the cure; pictures; bad input; nothing is left behind.
+source "$(dirname "$0")/support.sh"
+
+# rows FILE: "runs wrong" of the two rows of the table.
+rows() {
+    sed -n '/──/,/^$/p' "$scratch/out" | grep -oE ' [0-9,]+ +[0-9,]+ +(< )?[0-9.]+ +[0-9]' |
+        awk '{ print $1, $2 }' | tr -d ,
+}
+
+expect 0 "100.0" --step --runs 100
+mapfile -t row < <(rows)
+[ "${#row[@]}" = 2 ] || problem "not two rows: $(cat "$scratch/out")"
+[ "${row[0]% *}" = 100 ] && [ "${row[0]#* }" -ge 99 ] || problem "without the cure: ${row[0]}"
+[ "${row[1]}" = "100 0" ] || problem "with the cure: ${row[1]}"
+grep -q "✗" "$scratch/out" || problem "the time line does not show what went wrong"
+grep -q $'\033' "$scratch/out" && problem "colours in a pipe"
+
+# With real timing the fault is a matter of luck, the cure is not.
+expect 0 "" --short
+rows | sed -n 2p | grep -q ' 0$' || problem "with the cure, in real time: $(rows)"
+expect 0 "Usage" --help
+
+refuses --runs 0
+refuses --runs -1
+refuses --runs 1000000
+refuses --rounds many
+refuses --rounds
+refuses --nonsense
+refuses 7
+refuses --processes 0
+refuses --processes 1000000
+
+# Pictures.
+for ending in html svg json; do
+    expect 0 "The picture is in" --step --runs 2 --trace "$scratch/picture.$ending"
+    [ -s "$scratch/picture.$ending" ] || problem "no picture.$ending"
+done
+grep -qE '(src|href|url)[=(]' "$scratch/picture.html" && problem "the page needs other files"
+grep -q 'prefers-color-scheme:dark' "$scratch/picture.html" || problem "the page knows no dark"
+if command -v xmllint >/dev/null; then
+    xmllint --noout "$scratch/picture.svg" || problem "the drawing is no XML"
+fi
+if command -v python3 >/dev/null; then
+    python3 - "$scratch/picture.json" <<'END' || problem "the trace is not what Perfetto takes"
+import json, sys
+trace = json.load(open(sys.argv[1]))
+events = trace["traceEvents"]
+assert {e["ph"] for e in events} >= {"M", "i"}
+assert {e["args"]["name"] for e in events if e["name"] == "process_name"}
+for e in events:
+    assert isinstance(e["pid"], int) and isinstance(e["tid"], int) and e["name"]
+    assert e["ph"] == "M" or e["ts"] >= 0
+    assert e["ph"] != "X" or e["dur"] >= 0
+assert any(e.get("cat") == "fault" for e in events), "nothing is marked"
+END
+fi
+refuses --trace "$scratch/picture.png"
+refuses --trace "$scratch/picture"
+expect 1 "No such file or directory" --trace "$scratch/nowhere/picture.html"
+mkdir "$scratch/folder.html"
+expect 1 "Is a directory" --trace "$scratch/folder.html"
+[ -z "$(ls "$scratch" | grep part)" ] || problem "half a picture is left"
+
+# At 60 columns no line is longer.
+COLUMNS=60 "$program" --step --runs 2 >"$scratch/out"
+[ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
+"$program" --step --runs 2 2>"$scratch/err" | head -n 1 >/dev/null
+[ -s "$scratch/err" ] && problem "noise on a closed pipe: $(cat "$scratch/err")"
+"$program" --step --runs 2 >/dev/full 2>/dev/null && problem "success although the disk is full"
+
+for mode in --step ""; do
+    long=(--runs 100000 --rounds 1000000000)
+    [ -n "$mode" ] && long+=("$mode")
+    # Where rounds end with processes that hang, they come and go.
+    ended_by INT group 2 "${long[@]}"
+    ended_by KILL main 2 "${long[@]}"
+done
+
+# A process that is killed is noticed, and nobody waits for it.
+setsid "$program" --step --runs 100000 >"$scratch/out" 2>&1 &
+main=$!
+# Where a round ends with processes that hang, the demo kills them itself: then ours counts for
+# nothing, and another one has to go.
+while kill -0 "$main"; do
+    read -r process _ <"/proc/$main/task/$main/children" # ends without a newline
+    [ -n "$process" ] && kill -KILL "$process"
+    sleep 0.05
+done 2>/dev/null
+wait "$main"
+code=$?
+[ "$code" = 1 ] || problem "exit code $code although a process was killed"
+grep -q "was killed by signal 9 (SIGKILL)" "$scratch/out" || problem "a killed process is not named"
+until_gone "a killed process"
+finish
