@@ -56,7 +56,8 @@ std::vector<WaitsFor> WaitBoard::find_circle(std::span<const Lock> locks) const 
             continue;
         const auto owner = locks[wanted - 1].owner();
         for (std::size_t j = 0; owner && owner->alive && j < seats_; ++j)
-            if (seat(j).pid.load() == owner->pid)
+            // One that has its lock already and has not said so yet waits for nobody.
+            if (j != i && seat(j).pid.load() == owner->pid)
                 edges[i] = WaitsFor{i, wanted - 1, j};
     }
     for (std::size_t i = 0; i < seats_; ++i)

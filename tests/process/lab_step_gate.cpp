@@ -285,4 +285,12 @@ BOOST_AUTO_TEST_CASE(one_who_waits_for_a_holder_that_does_not_wait_is_in_no_circ
     BOOST_TEST(waiter.exitcode().value() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(one_who_has_got_what_he_waited_for_is_in_no_circle) {
+    const mp::lab::WaitBoard board(2);
+    mp::Lock lock;
+    const auto waiting = board.waits(0, 0);
+    const std::scoped_lock hold(lock); // and has not said so yet
+    BOOST_TEST(board.find_circle(std::vector<mp::Lock>{lock}).empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

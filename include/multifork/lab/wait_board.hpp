@@ -74,7 +74,8 @@ public:
     ///
     /// The board is read, then the owners, then the board again; only waits that went on meanwhile
     /// count. None of those processes has unlocked anything in between, so whoever held a lock then
-    /// holds it still: this is no guess.
+    /// holds it still: this is no guess. One that waits for what it holds itself is not told: it
+    /// looks like one that has just got it.
     [[nodiscard]] std::vector<WaitsFor> find_circle(std::span<const Lock> locks) const;
 
 private:
