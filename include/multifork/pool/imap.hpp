@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/pool/map.hpp>
+#include <multifork/pool/next_iterator.hpp>
 
 #include <condition_variable>
 #include <cstddef>
@@ -37,27 +38,7 @@ public:
             self_->all = static_cast<std::size_t>(std::ranges::size(self_->input));
     }
 
-    class iterator {
-    public:
-        using value_type = R;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-
-        iterator() = default;
-        explicit iterator(Imap& results) : results_(&results) { ++*this; }
-        R& operator*() const noexcept { return *value_; }
-        R* operator->() const noexcept { return &*value_; }
-        iterator& operator++() {
-            value_ = results_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const noexcept { return !value_.has_value(); }
-
-    private:
-        Imap* results_ = nullptr;
-        mutable std::optional<R> value_;
-    };
+    using iterator = detail::NextIterator<Imap, R>;
     [[nodiscard]] iterator begin() { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 

@@ -2,6 +2,7 @@
 
 #include <multifork/pool/error.hpp>
 #include <multifork/pool/map.hpp>
+#include <multifork/pool/next_iterator.hpp>
 #include <multifork/pool/parallel_team.hpp>
 
 #include <algorithm>
@@ -221,27 +222,7 @@ public:
         return std::optional<R>(std::move(got_[handed_out_++]));
     }
 
-    class iterator {
-    public:
-        using value_type = R;
-        using difference_type = std::ptrdiff_t;
-        using iterator_concept = std::input_iterator_tag;
-
-        iterator() = default;
-        explicit iterator(ParallelResults& results) : results_(&results) { ++*this; }
-        R& operator*() const noexcept { return *value_; }
-        R* operator->() const noexcept { return &*value_; }
-        iterator& operator++() {
-            value_ = results_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const noexcept { return !value_.has_value(); }
-
-    private:
-        ParallelResults* results_ = nullptr;
-        mutable std::optional<R> value_;
-    };
+    using iterator = detail::NextIterator<ParallelResults, R>;
     [[nodiscard]] iterator begin() { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
