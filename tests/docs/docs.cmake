@@ -5,12 +5,11 @@ if(MULTIFORK_SANITIZE)
     return()
 endif()
 
-# The library as a compiler's arguments, with what it needs.
-set(arguments
-    "-I${PROJECT_SOURCE_DIR}/include" "$<TARGET_FILE:multifork>" "$<TARGET_FILE:fmt::fmt>"
-    "$<TARGET_FILE:OpenSSL::Crypto>"
-    "-Wl,-rpath,$<TARGET_FILE_DIR:multifork>" -pthread
-    ${user_arguments}) # of package.cmake
+# What its compiler is told, and its linker: the library with what it needs.
+set(arguments "-I${PROJECT_SOURCE_DIR}/include" -pthread ${user_arguments}) # of package.cmake
+set(libraries
+    "$<TARGET_FILE:multifork>" "$<TARGET_FILE:fmt::fmt>" "$<TARGET_FILE:OpenSSL::Crypto>"
+    "-Wl,-rpath,$<TARGET_FILE_DIR:multifork>")
 
 # Nearly every program reads multifork.hpp first. GCC takes it precompiled from a folder before the
 # others, where there is one, and as it is where another header comes before it.
@@ -30,13 +29,13 @@ function(multifork_docs_test name)
 endfunction()
 
 function(multifork_docs_page name page)
-    multifork_docs_test(${name} "${page}")
+    multifork_docs_test(${name} "${page}" ${libraries})
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         set_tests_properties(docs.${name} PROPERTIES FIXTURES_REQUIRED docs_precompiled)
     endif()
 endfunction()
 
-multifork_docs_test(wrong_pages_are_caught --self-check)
+multifork_docs_test(wrong_pages_are_caught --self-check ${libraries})
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     multifork_docs_test(precompiled --precompile "${precompiled}")
     set_tests_properties(docs.precompiled PROPERTIES FIXTURES_SETUP docs_precompiled)
