@@ -2,6 +2,7 @@
 
 #include "toolkit/text.hpp"
 
+#include <cxxopts.hpp>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -30,56 +31,76 @@ std::string plain_quotes(std::string text) {
 
 } // namespace
 
+struct Options::Parser {
+    Parser(std::string name, const std::string& summary) : options(std::move(name), summary) {}
+
+    cxxopts::Options options;
+    cxxopts::ParseResult result;
+};
+
 Options::Options(std::string name, const std::string& summary, std::string epilogue)
-    : options_(std::move(name), summary), epilogue_(std::move(epilogue)) {
-    options_.set_width(76);
-    options_.add_options()("h,help", "this text");
+    : parser_(std::make_unique<Parser>(std::move(name), summary)), epilogue_(std::move(epilogue)) {
+    parser_->options.set_width(76);
+    parser_->options.add_options()("h,help", "this text");
+}
+
+Options::Options(Options&&) noexcept = default;
+Options& Options::operator=(Options&&) noexcept = default;
+Options::~Options() = default;
+
+std::string Options::text(const std::string& name) const {
+    return parser_->result[name].as<std::string>();
+}
+
+bool Options::given(const std::string& name) const {
+    return parser_->result.count(name) > 0;
 }
 
 void Options::add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
                          std::int64_t least, std::int64_t most) {
     // Taken as text, so that a wrong number gets a message that says what would be right.
-    options_.add_options()(
+    parser_->options.add_options()(
         name, fmt::format("{}, {} to {}", help, grouped(least), grouped(most)),
         cxxopts::value<std::string>()->default_value(fmt::format("{}", otherwise)), "N");
     ranges_.emplace(name, Range{least, most});
 }
 
 void Options::add_flag(const std::string& name, const std::string& help) {
-    options_.add_options()(name, help);
+    parser_->options.add_options()(name, help);
 }
 
 void Options::add_text(const std::string& name, const std::string& help,
                        const std::string& placeholder, const std::string& otherwise) {
-    options_.add_options()(name, help, cxxopts::value<std::string>()->default_value(otherwise),
-                           placeholder);
+    parser_->options.add_options()(
+        name, help, cxxopts::value<std::string>()->default_value(otherwise), placeholder);
 }
 
 void Options::add_operands(const std::string& placeholder) {
-    options_.add_options("operands")("operands", "", cxxopts::value<std::vector<std::string>>());
-    options_.parse_positional("operands");
-    options_.positional_help(placeholder);
+    parser_->options.add_options("operands")("operands", "",
+                                             cxxopts::value<std::vector<std::string>>());
+    parser_->options.parse_positional("operands");
+    parser_->options.positional_help(placeholder);
     takes_operands_ = true;
 }
 
 bool Options::parse(int argc, char** argv) {
     try {
-        result_ = options_.parse(argc, argv);
+        parser_->result = parser_->options.parse(argc, argv);
     } catch (const std::exception& error) {
         throw UsageError(printable(plain_quotes(error.what())));
     }
-    if (result_.count("help") > 0) {
-        fmt::print("{}\n{}", options_.help({""}), epilogue_);
+    if (parser_->result.count("help") > 0) {
+        fmt::print("{}\n{}", parser_->options.help({""}), epilogue_);
         return false;
     }
-    if (!takes_operands_ && !result_.unmatched().empty())
+    if (!takes_operands_ && !parser_->result.unmatched().empty())
         throw UsageError(fmt::format("there is no use for '{}'; options begin with --",
-                                     printable(result_.unmatched().front())));
-    if (takes_operands_ && result_.count("operands") > 0)
-        operands_ = result_["operands"].as<std::vector<std::string>>();
+                                     printable(parser_->result.unmatched().front())));
+    if (takes_operands_ && parser_->result.count("operands") > 0)
+        operands_ = parser_->result["operands"].as<std::vector<std::string>>();
 
     for (const auto& [name, range] : ranges_) {
-        const auto text = result_[name].as<std::string>();
+        const auto text = parser_->result[name].as<std::string>();
         const auto number = whole_number(text);
         if (!number || *number < range.least || *number > range.most)
             throw UsageError(fmt::format("--{} takes a whole number from {} to {}, not '{}'", name,

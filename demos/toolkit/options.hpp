@@ -1,9 +1,8 @@
 #pragma once
 
-#include <cxxopts.hpp>
-
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -16,11 +15,15 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A demo's command line; --help comes by itself.
+/// A demo's command line; --help comes by itself. (By cxxopts, which takes three seconds to
+/// compile: options.cpp alone includes it.)
 class Options {
 public:
     /// \param epilogue  printed below the options by --help
     Options(std::string name, const std::string& summary, std::string epilogue);
+    Options(Options&&) noexcept;
+    Options& operator=(Options&&) noexcept;
+    ~Options();
 
     /// A whole number from `least` to `most`.
     void add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
@@ -36,11 +39,9 @@ public:
     [[nodiscard]] bool parse(int argc, char** argv);
 
     [[nodiscard]] std::int64_t number(const std::string& name) const { return numbers_.at(name); }
-    [[nodiscard]] std::string text(const std::string& name) const {
-        return result_[name].as<std::string>();
-    }
-    [[nodiscard]] bool given(const std::string& name) const { return result_.count(name) > 0; }
-    [[nodiscard]] bool flag(const std::string& name) const { return result_.count(name) > 0; }
+    [[nodiscard]] std::string text(const std::string& name) const;
+    [[nodiscard]] bool given(const std::string& name) const;
+    [[nodiscard]] bool flag(const std::string& name) const { return given(name); }
     [[nodiscard]] const std::vector<std::string>& operands() const { return operands_; }
 
 private:
@@ -48,8 +49,8 @@ private:
         std::int64_t least;
         std::int64_t most;
     };
-    cxxopts::Options options_;
-    cxxopts::ParseResult result_;
+    struct Parser;
+    std::unique_ptr<Parser> parser_;
     std::string epilogue_;
     std::map<std::string, Range> ranges_;
     std::map<std::string, std::int64_t> numbers_;

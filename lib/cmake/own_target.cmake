@@ -25,6 +25,11 @@ function(multifork_own_target target)
         if(NOT MULTIFORK_SANITIZE)
             target_compile_options(${target} PRIVATE -Werror)
         endif()
+        # By itself GCC looks for garbage again and again in what a precompiled header holds; below
+        # 1 GB it need not. What it writes stays the same.
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            target_compile_options(${target} PRIVATE --param=ggc-min-heapsize=1000000)
+        endif()
         # GCC 12 sees overlapping copies in any inlined std::string assignment (its bug 105651).
         if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
             target_compile_options(${target} PRIVATE -Wno-restrict)

@@ -59,7 +59,7 @@ kill_one() {
     done
     return 1
 }
-setsid "$program" --processes 3 --increments 20000000 >"$scratch/out" 2>&1 &
+setsid "$program" --processes 3 --increments 5000000 >"$scratch/out" 2>&1 &
 main=$!
 until kill_one || ! kill -0 "$main" 2>/dev/null; do sleep 0.01; done
 wait "$main"

@@ -74,7 +74,7 @@ cd / || exit 1
 
 # Enough to count for as long as it takes.
 much=()
-for ((i = 0; i < 3000; ++i)); do much+=("$files"); done
+for ((i = 0; i < 1000; ++i)); do much+=("$files"); done
 ended_by INT group 4 --workers 3 "${much[@]}"
 ended_by TERM main 4 --workers 3 "${much[@]}"
 ended_by KILL main 4 --workers 3 "${much[@]}"

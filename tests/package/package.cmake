@@ -40,8 +40,23 @@ multifork_guard_test(name_is_found leaves_a_name "left behind: /dev/shm/multifor
 if(MULTIFORK_SANITIZE)
     return()
 endif()
+# What a user's compiler is told.
+set(user_arguments "")
+foreach(dependency Boost::headers cereal::cereal fmt::fmt)
+    get_target_property(folders ${dependency} INTERFACE_INCLUDE_DIRECTORIES)
+    if(folders)
+        list(TRANSFORM folders PREPEND "-I")
+        list(APPEND user_arguments ${folders})
+    endif()
+endforeach()
+get_target_property(type multifork TYPE)
+if(type STREQUAL "SHARED_LIBRARY")
+    list(APPEND user_arguments -DMULTIFORK_SHARED)
+endif()
 multifork_package_test(headers_compile_alone LABELS fast COMMAND
-    "${CMAKE_COMMAND}" --build "${PROJECT_BINARY_DIR}" --target all_verify_interface_header_sets)
+    "${here}/headers_alone" ${user_arguments})
+multifork_package_test(headers_alone_are_watched LABELS fast COMMAND
+    "${here}/headers_alone" --self-check)
 foreach(method find_package pkg_config)
     multifork_package_test(${method} LABELS fast COMMAND
         "${here}/consume" ${method} "${PROJECT_BINARY_DIR}")
