@@ -115,8 +115,7 @@ void check(Claims& claims, const Seen& many, const Seen& one, std::int64_t pages
 
 int show(std::int64_t processes, std::int64_t pages, std::chrono::milliseconds delay) {
     WebServer server(shop::page, delay);
-    title(fmt::format("The prices of {}, from a shop at {}", count_of(pages, "article"),
-                      server.url("")));
+    title(fmt::format("{} of a shop at {}", count_of(pages, "price"), server.url("")));
     std::vector<std::string> url_list;
     for (const std::string& path : shop::paths(pages))
         url_list.push_back(server.url(path));

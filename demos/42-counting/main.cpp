@@ -78,8 +78,9 @@ Seen by_processes(std::int64_t end) {
     const Stopwatch time;
     Seen seen;
     mp::Queue<Item> result{3};
-    mp::Process th1{work_and_put, 0, end / 2, result}; // Process(target=work, args=(...))
-    mp::Process th2{work_and_put, end / 2, end, result};
+    const mp::ProcessOptions child{.daemon = true};           // so that none outlives Ctrl-C
+    mp::Process th1{child, work_and_put, 0, end / 2, result}; // Process(target=work, args=(...))
+    mp::Process th2{child, work_and_put, end / 2, end, result};
     th1.start();
     th2.start();
     th1.join();
@@ -118,8 +119,8 @@ int show(std::int64_t end, bool brief) {
     check_join_before_get(claims, brief);
     check_costs(claims, brief ? 20 : 100);
     const auto factor = [&](const Seen& s) { return threads[0].seconds / s.seconds; };
-    claims.note(fmt::format("{:.3f} s with 1 thread; {:.1f} times as quick with 2, {:.1f} with 4, "
-                            "{:.1f} with 2 processes, on {}. C++ threads gain as processes do; "
+    claims.note(fmt::format("{:.3f} s with 1 thread; {:.2g} times as quick with 2, {:.2g} with 4, "
+                            "{:.2g} with 2 processes, on {}. C++ threads gain as processes do; "
                             "Python's do not.",
                             threads[0].seconds, factor(threads[1]), factor(threads[2]),
                             factor(processes), count_of(mp::cpu_count(), "processor")));

@@ -33,12 +33,15 @@ JobResult task(const std::string& idx, std::int64_t count) {
     return {idx, sum_of_squares(count)};
 }
 
+const mp::ProcessOptions child{.daemon = true};
+
 double by_processes(const std::vector<Job>& job) {
     // freeze_support() is not needed: a child does not enter main().
     const Stopwatch start_time;
     std::vector<mp::Process> p_list;
     for (const auto& [idx, count] : job) {
-        p_list.emplace_back(task, idx, count); // Process(target=task, args=(idx, count))
+        // Process(target=task, args=(idx, count), daemon=True): so that none outlives Ctrl-C
+        p_list.emplace_back(child, task, idx, count);
         p_list.back().start();
     }
     for (mp::Process& p : p_list)
@@ -66,10 +69,10 @@ std::vector<JobResult> through_a_queue(const std::vector<Job>& jobs) {
     mp::Queue<JobResult> results{jobs.size()};
     std::vector<mp::Process> children;
     for (const Job& job : jobs)
-        children.emplace_back(task_and_put, job, results).start();
+        children.emplace_back(child, task_and_put, job, results).start();
     std::vector<JobResult> got;
-    for (mp::Process& child : children)
-        child.join();
+    for (mp::Process& each : children)
+        each.join();
     for (std::size_t i = 0; i < jobs.size(); ++i)
         if (const auto result = results.try_get())
             got.push_back(*result);
@@ -88,9 +91,9 @@ void check_small_jobs(Claims& claims, std::size_t jobs) {
     const Stopwatch process_time;
     std::vector<mp::Process> children;
     for (std::size_t i = 0; i < jobs; ++i)
-        children.emplace_back(small).start();
-    for (mp::Process& child : children)
-        child.join();
+        children.emplace_back(child, small).start();
+    for (mp::Process& each : children)
+        each.join();
     const double processes = process_time.seconds();
     claims.check(processes > loop, "Small jobs, of 500 numbers, take longer in processes",
                  fmt::format("{} against {}",
@@ -99,7 +102,7 @@ void check_small_jobs(Claims& claims, std::size_t jobs) {
 }
 
 int show(std::int64_t jobs, std::int64_t count) {
-    title(fmt::format("{} of squares, each in a process of its own, and in a loop",
+    title(fmt::format("{} of squares: each in its own process, and in a loop",
                       count_of(jobs, "sum")));
     const std::vector<Job> job = make_jobs(jobs, count);
     pids.clear();
@@ -122,7 +125,7 @@ int show(std::int64_t jobs, std::int64_t count) {
                  fmt::format("'{}', {}", got.empty() ? "" : got.back().first,
                              got.empty() ? 0 : got.back().second));
     check_small_jobs(claims, job.size());
-    claims.note(fmt::format("These jobs: {:.3f} s by processes, {:.3f} s in the loop: {:.1f} times "
+    claims.note(fmt::format("These jobs: {:.3f} s by processes, {:.3f} s in the loop: {:.2g} times "
                             "as quick, on {}.",
                             processes, loop, loop / processes,
                             count_of(mp::cpu_count(), "processor")));

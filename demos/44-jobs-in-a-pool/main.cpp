@@ -58,8 +58,8 @@ std::vector<JobResult> by_a_loop(const std::vector<Job>& job) {
 }
 
 /// Returns who it is, as soon as all the others are there, too: so nobody can run two of these.
-int meet(mp::Barrier& barrier) {
-    barrier.arrive_and_wait_for(std::chrono::seconds(60));
+int meet(mp::Barrier all) {
+    all.arrive_and_wait_for(std::chrono::seconds(60));
     return mp::this_process::pid();
 }
 

@@ -99,7 +99,7 @@ int show(std::int64_t n_jobs, std::int64_t jobs, std::int64_t count, std::int64_
         count_of(std::ssize(workers), "pid"));
     check_memory(claims, n_jobs, megabytes << 20U);
     claims.note(fmt::format("The jobs above ran in {}: {:.3f} s in parallel, {:.3f} s in the loop, "
-                            "{:.1f} times as quick, on {}.",
+                            "{:.2g} times as quick, on {}.",
                             count_of(std::ssize(parallel.pids), "process", "processes"),
                             parallel.seconds, loop.seconds, loop.seconds / parallel.seconds,
                             count_of(mp::cpu_count(), "processor")));
@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
         options.add_number("processes", "n_jobs", 4, 1, 64);
         options.add_number("jobs", "for them", 4, 1, 256);
         options.add_number("count", "squares in each", 10'000'000, 1, 10'000'000'000);
-        options.add_number("megabytes", "in the array", 64, 1, 1024);
+        options.add_number("megabytes", "in the array", 32, 1, 1024);
         options.add_flag("short", "a tenth of the squares, an eighth of the array");
         if (!options.parse(argc, argv))
             return success;
