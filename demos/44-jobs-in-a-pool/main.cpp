@@ -80,7 +80,7 @@ void check_workers(Claims& claims, const std::vector<Job>& job, std::int64_t pro
     for (int run = 0; run < runs; ++run) {
         const auto who = pool.map(
             [](const Job& args) {
-                sum_of_squares(args.second);
+                static_cast<void>(sum_of_squares(args.second));
                 return mp::this_process::pid();
             },
             make_jobs(std::ssize(job), 300'000), {.chunk_size = 1});
