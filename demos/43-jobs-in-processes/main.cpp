@@ -7,6 +7,7 @@
 #include "toolkit/say.hpp"
 #include "toolkit/squares.hpp"
 #include "toolkit/stopwatch.hpp"
+#include "toolkit/team.hpp"
 #include "toolkit/text.hpp"
 
 #include <multifork/multifork.hpp>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,9 @@ double by_processes(const std::vector<Job>& job) {
     for (mp::Process& p : p_list)
         p.join();
     const double seconds = start_time.seconds();
+    for (const mp::Process& p : p_list)
+        if (const std::string how = how_it_fell(p); !how.empty())
+            throw std::runtime_error(how);
     say("End Time : {:.3f}", seconds);
     return seconds;
 }

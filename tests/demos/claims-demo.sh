@@ -45,4 +45,20 @@ ended_by INT main "$count" "$option" "$value"
 ended_by TERM main "$count" "$option" "$value"
 ended_by KILL main "$count" "$option" "$value"
 ended_by KILL group "$count" "$option" "$value"
+
+# Where processes are killed that it waits for, it says so and ends.
+if [ "$count" -gt 1 ]; then
+    setsid "$program" "$option" "$value" >"$scratch/out" 2>&1 &
+    main=$!
+    until_running "$count"
+    for process in $(running | sed 's|/proc/||; s|/exe||'); do
+        [ "$process" = "$main" ] || kill -KILL "$process" 2>/dev/null
+    done
+    wait "$main"
+    code=$?
+    [ "$code" = 1 ] || problem "exit code $code although processes were killed"
+    grep -qE "signal 9|hung up|refused" "$scratch/out" ||
+        problem "does not say what happened: $(tail -n 2 "$scratch/out")"
+    until_gone "killed processes"
+fi
 finish
