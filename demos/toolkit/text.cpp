@@ -25,11 +25,29 @@ std::size_t character_length(std::string_view text) {
     return control || !terminal().unicode ? 0 : length;
 }
 
+/// Whether the character that begins with these three bytes takes two columns: Korean, Chinese and
+/// Japanese ones, and what is as wide as they are.
+bool is_wide(std::string_view text) {
+    if (text.size() < 3 || (static_cast<unsigned char>(text[0]) & 0xF0) != 0xE0)
+        return false;
+    const auto bits = [&](std::size_t i) { return static_cast<unsigned char>(text[i]) & 0x3FU; };
+    const unsigned code =
+        (static_cast<unsigned char>(text[0]) & 0xFU) << 12U | bits(1) << 6U | bits(2);
+    const auto within = [&](unsigned first, unsigned last) {
+        return code >= first && code <= last;
+    };
+    return within(0x1100, 0x115F) || within(0x2E80, 0xA4CF) || within(0xAC00, 0xD7A3) ||
+           within(0xF900, 0xFAFF) || within(0xFE30, 0xFE6F) || within(0xFF00, 0xFF60);
+}
+
 } // namespace
 
 int columns(std::string_view text) {
-    return static_cast<int>(
-        std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
+    int count = 0;
+    for (; !text.empty(); text.remove_prefix(1))
+        if (!continues_character(text[0]))
+            count += is_wide(text) ? 2 : 1;
+    return count;
 }
 
 std::string repeat(std::string_view text, int times) {

@@ -8,7 +8,7 @@
 
 namespace demo {
 
-/// Columns that a UTF-8 text takes, if none of its characters is a wide one.
+/// Columns that a UTF-8 text takes; a Korean letter takes two.
 [[nodiscard]] int columns(std::string_view text);
 /// The text with blanks after or before it, up to `width` columns.
 [[nodiscard]] std::string pad_right(std::string_view text, int width);

@@ -87,6 +87,16 @@ MULTIFORK_EACH_START_METHOD(a_child_knows_who_it_is) {
     support::run_in_child(context, [] { support::demand(!mp::this_process::daemon()); });
 }
 
+MULTIFORK_EACH_START_METHOD(a_child_without_a_target_does_nothing) {
+    for (const bool has_name : {false, true}) {
+        mp::Process child = has_name ? context.process({.name = "idle"}) : context.process();
+        BOOST_TEST((child.name() == "idle") == has_name);
+        child.start();
+        child.join();
+        BOOST_TEST((child.exitcode() == 0));
+    }
+}
+
 MULTIFORK_EACH_START_METHOD(names_of_children_and_grandchildren) {
     Words names{16};
     const std::string stem = context.process([] {}).name(); // the next is one further
