@@ -40,9 +40,9 @@ int arena_descriptor() {
 }
 
 std::string handover_variable(const Handover& handover) {
-    return fmt::format("{}={:x}.{:x}.{:x}.{:x}.{:x}", variable_name, handover.bytes,
+    return fmt::format("{}={:x}.{:x}.{:x}.{:x}.{:x}.{:x}", variable_name, handover.bytes,
                        handover.self.record, handover.self.serial, handover.parcel,
-                       handover.parcel_bytes);
+                       handover.parcel_bytes, handover.descriptors);
 }
 
 void take_handover() noexcept {
@@ -50,8 +50,8 @@ void take_handover() noexcept {
     if (text == nullptr)
         return;
     Handover told;
-    if (std::sscanf(text, "%lx.%x.%lx.%lx.%lx", &told.bytes, &told.self.record, &told.self.serial,
-                    &told.parcel, &told.parcel_bytes) == 5)
+    if (std::sscanf(text, "%lx.%x.%lx.%lx.%lx.%lx", &told.bytes, &told.self.record,
+                    &told.self.serial, &told.parcel, &told.parcel_bytes, &told.descriptors) == 6)
         noted = told;
     ::unsetenv(variable_name);
 }

@@ -23,6 +23,7 @@ struct Handover {
     ProcessId self;
     std::uint64_t parcel = 0; ///< offset; owned by that process
     std::uint64_t parcel_bytes = 0;
+    std::uint64_t descriptors = 0; ///< how many come with it that its connections need
 };
 
 /// The arena's descriptor, for the child to have as its descriptor 3. \throws Error when this

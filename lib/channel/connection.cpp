@@ -2,6 +2,7 @@
 
 #include "channel/link.hpp"
 #include "channel/pipe_link.hpp"
+#include "channel/socket_link.hpp"
 #include "platform/fd_passing.hpp"
 
 #include <fmt/format.h>
@@ -60,12 +61,6 @@ Link::Outcome Link::await_descriptor(int socket, int& fd, const std::function<bo
                 return Outcome::timed_out;
         }
     }
-}
-
-std::string Link::depart() {
-    throw Error(std::errc::operation_not_supported,
-                "only connections through shared memory can be sent as a message; send the "
-                "descriptor of a socket with send_fd()");
 }
 
 void Link::throw_direction(const char* verb, const char* wants) {
@@ -227,7 +222,10 @@ std::string AnyConnection::depart() const {
 }
 
 void AnyConnection::arrive(const std::string& reference) {
-    link_ = detail::PipeLink::arrive(reference);
+    if (detail::SocketLink::is_reference(reference))
+        link_ = detail::SocketLink::arrive(reference);
+    else
+        link_ = detail::PipeLink::arrive(reference);
 }
 
 } // namespace multifork

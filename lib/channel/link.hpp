@@ -47,8 +47,8 @@ public:
     /// \return Outcome::done, and the descriptor in `fd` \throws the same
     [[nodiscard]] virtual Outcome receive_fd(int& fd, platform::Deadline deadline);
 
-    /// Takes another end for a message to bring. \throws Error when this kind of link cannot travel
-    [[nodiscard]] virtual std::string depart();
+    /// Takes another end for a message to bring. \throws Error when it cannot bring this one
+    [[nodiscard]] virtual std::string depart() = 0;
     [[nodiscard]] virtual std::string describe() const = 0;
 
 protected:

@@ -1,4 +1,5 @@
 #include "channel/lookout.hpp"
+#include "platform/own_threads.hpp"
 
 #include <multifork/error.hpp>
 #include <multifork/platform/mutant.hpp>
@@ -11,9 +12,12 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <functional>
+#include <future>
 #include <list>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // The lookouts: threads that watch what lies in shared memory and show it by descriptors. One for
@@ -114,7 +118,9 @@ void show_all(Lookout& lookout) noexcept {
             show(*watch);
 }
 
-void keep_watch(Lookout& lookout) {
+void keep_watch(Lookout& lookout, std::promise<void> known) {
+    const platform::OwnThread own; // what it holds, `watching`, is held over forks
+    known.set_value();
     ::prctl(PR_SET_NAME, "multifork-watch");
     for (;;) {
         try {
@@ -134,14 +140,18 @@ void keep_watch(Lookout& lookout) {
     }
 }
 
-/// Starts a thread that gets no signals: they are for the program's own.
+/// Starts a thread that gets no signals: they are for the program's own. When this returns, a fork
+/// does not take it for one of the program's any more.
 void start(Lookout& lookout) {
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
-        std::thread([&lookout] { keep_watch(lookout); }).detach();
+        std::promise<void> known;
+        std::future<void> is_known = known.get_future();
+        std::thread(keep_watch, std::ref(lookout), std::move(known)).detach();
+        is_known.wait();
     } catch (const std::system_error& error) {
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         throw Error(error.code(), "no thread left to watch shared memory: end some others");

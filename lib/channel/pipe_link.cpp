@@ -1,5 +1,6 @@
 #include "channel/pipe_link.hpp"
 
+#include "channel/passed_descriptors.hpp"
 #include "core/ring_arm.hpp"
 #include "platform/fd_passing.hpp"
 
@@ -11,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -275,61 +277,69 @@ Link::Outcome PipeLink::receive_fd(int& fd, platform::Deadline deadline) {
 
 namespace {
 
-using References = std::array<PipeEnd::Reference, 2>; // role 0: no such end
+constexpr std::uint32_t no_descriptor = ~std::uint32_t{0};
 
-References parse(const std::string& text) {
-    References references{};
+struct References {
+    std::array<PipeEnd::Reference, 2> ends{}; // role 0: no such end
+    std::uint32_t descriptor = no_descriptor; // PassedDescriptors: the socket for descriptors
+    std::uint32_t reserved = 0;
+};
+
+bool read(const std::string& text, References& references) noexcept {
     if (text.size() != sizeof references)
-        throw CorruptSharedMemory("a message that should bring a Connection brings garbage; both "
-                                  "sides must send and receive the same type");
+        return false;
     std::memcpy(&references, text.data(), sizeof references);
-    return references;
+    return true;
+}
+
+void cancel_ends(const References& references) noexcept {
+    for (const PipeEnd::Reference& reference : references.ends)
+        if (reference.role != 0)
+            PipeEnd::cancel(reference);
 }
 
 } // namespace
 
 std::string PipeLink::depart() {
-    if (has_descriptors_)
-        throw Error(std::errc::operation_not_supported,
-                    "a pipe with {.descriptors = true} cannot be sent as a message; make it "
-                    "without, or let the other process inherit it");
-    References references{};
-    if (in_)
-        references[0] = in_->send_copy();
+    References references;
+    if (const auto socket = descriptors())
+        references.descriptor = PassedDescriptors::add(socket->get());
     try {
-        if (out_)
-            references[1] = out_->send_copy();
-    } catch (...) {
         if (in_)
-            PipeEnd::cancel(references[0]);
+            references.ends[0] = in_->send_copy();
+        if (out_)
+            references.ends[1] = out_->send_copy();
+    } catch (...) {
+        cancel_ends(references);
         throw;
     }
     return {reinterpret_cast<const char*>(&references), sizeof references};
 }
 
 std::shared_ptr<PipeLink> PipeLink::arrive(const std::string& text) {
-    const References references = parse(text);
+    References references;
+    if (!read(text, references))
+        throw CorruptSharedMemory("a message that should bring a Connection brings garbage; both "
+                                  "sides must send and receive the same type");
+    platform::Descriptor socket;
+    if (references.descriptor != no_descriptor)
+        socket = take_arrived(references.descriptor);
     std::array<std::shared_ptr<PipeEnd>, 2> ends;
     for (std::size_t i = 0; i < ends.size(); ++i) {
-        if (references[i].role == 0)
+        if (references.ends[i].role == 0)
             continue;
-        ends[i] = PipeEnd::receive(references[i]);
+        ends[i] = PipeEnd::receive(references.ends[i]);
         if (!ends[i])
             throw Error(std::errc::owner_dead,
                         "a connection came in a message whose sender has ended since, and with it "
                         "the connection; let the sender wait until it has arrived");
     }
-    return std::make_shared<PipeLink>(std::move(ends[0]), std::move(ends[1]));
+    return std::make_shared<PipeLink>(std::move(ends[0]), std::move(ends[1]), std::move(socket));
 }
 
 void PipeLink::cancel(const std::string& text) noexcept {
-    References references{};
-    if (text.size() != sizeof references)
-        return;
-    std::memcpy(&references, text.data(), sizeof references);
-    for (const PipeEnd::Reference& reference : references)
-        if (reference.role != 0)
-            PipeEnd::cancel(reference);
+    if (References references; read(text, references))
+        cancel_ends(references);
 }
 
 std::pair<AnyConnection, AnyConnection> make_pipe(const PipeOptions& options) {

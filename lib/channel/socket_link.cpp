@@ -1,6 +1,9 @@
 #include "channel/socket_link.hpp"
 
+#include "channel/passed_descriptors.hpp"
 #include "platform/fd_passing.hpp"
+
+#include <multifork/channel/codec.hpp>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -12,6 +15,8 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace multifork::detail {
@@ -279,6 +284,43 @@ Link::Outcome SocketLink::receive_fd(int& fd, platform::Deadline deadline) {
     if (!local_)
         return Link::receive_fd(fd, deadline);
     return await_descriptor(fds->socket.get(), fd, [&] { return await(*fds, POLLIN, deadline); });
+}
+
+namespace {
+constexpr std::string_view reference_begins = "a connection through a socket";
+} // namespace
+
+bool SocketLink::is_reference(const std::string& text) noexcept {
+    return text.starts_with(reference_begins);
+}
+
+// The other process goes on where this one is, with what has come of a message; and this one goes
+// on too, as after a fork. Who reads on which side is for the program to say.
+std::string SocketLink::depart() {
+    const auto fds = use();
+    const std::uint32_t place = PassedDescriptors::add(fds->socket.get());
+    std::vector<std::byte> bytes(reference_begins.size());
+    std::memcpy(bytes.data(), reference_begins.data(), reference_begins.size());
+    ByteWriter writer(bytes);
+    const std::scoped_lock hold(reading_);
+    writer(place, local_, what_, head_, static_cast<std::uint64_t>(head_read_), length_,
+           length_known_, body_);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::shared_ptr<SocketLink> SocketLink::arrive(const std::string& reference) {
+    ByteReader reader(std::as_bytes(std::span(reference)).subspan(reference_begins.size()));
+    std::uint32_t place = 0;
+    bool local = false;
+    std::string what;
+    reader(place, local, what);
+    const auto link = std::make_shared<SocketLink>(take_arrived(place), local, std::move(what));
+    std::uint64_t head_read = 0;
+    reader(link->head_, head_read, link->length_, link->length_known_, link->body_);
+    if (head_read > link->head_.size())
+        throw CorruptSharedMemory("a message brings a connection in a state that none is in");
+    link->head_read_ = static_cast<std::size_t>(head_read);
+    return link;
 }
 
 std::string SocketLink::describe() const {

@@ -34,7 +34,13 @@ public:
     int descriptor() override;
     void send_fd(int fd) override;
     Outcome receive_fd(int& fd, platform::Deadline deadline) override;
+    std::string depart() override;
     std::string describe() const override;
+
+    /// Whether depart() of a SocketLink made it. (A PipeLink's begins with the number of a record.)
+    [[nodiscard]] static bool is_reference(const std::string& text) noexcept;
+    /// \throws CorruptSharedMemory
+    [[nodiscard]] static std::shared_ptr<SocketLink> arrive(const std::string& reference);
 
 private:
     struct Descriptors {

@@ -1,5 +1,5 @@
+#include "platform/own_threads.hpp"
 #include "pool/pool_impl.hpp"
-#include "process/own_threads.hpp"
 
 #include <multifork/liveness/domain.hpp>
 #include <multifork/liveness/tuning.hpp>
@@ -40,7 +40,7 @@ std::string text_of(const std::exception_ptr& error) {
 } // namespace
 
 void PoolCore::Impl::collect() {
-    const OwnThread known;
+    const platform::OwnThread known;
     ::pthread_setname_np(::pthread_self(), "multifork-pool");
     {
         const std::scoped_lock hold(mutex);

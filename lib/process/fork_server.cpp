@@ -1,6 +1,8 @@
 #include "process/fork_server.hpp"
 
+#include "channel/passed_descriptors.hpp"
 #include "memory/mapping.hpp"
+#include "platform/fd_passing.hpp"
 #include "platform/immortal.hpp"
 #include "platform/launch.hpp"
 #include "platform/system.hpp"
@@ -28,7 +30,9 @@
 #include <cstdlib>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace multifork::detail {
 namespace {
@@ -57,12 +61,14 @@ PidWord& pid_word_in(const memory::Mapping& page) noexcept {
 // ---- in the server
 // ---------------------------------------------------------------------------------------------
 
-[[noreturn]] void become_child(const arena::Handover& told, const sigset_t& signals) {
+[[noreturn]] void become_child(const arena::Handover& told, std::vector<platform::Descriptor>& fds,
+                               const sigset_t& signals) {
     arena::after_clone_in_child(told.self);
     ::close(socket_place);
     let_go_of_forkers_parent();
     ::pthread_sigmask(SIG_SETMASK, &signals, nullptr);
     ::on_exit(end_of_child, nullptr);
+    note_arrived(std::move(fds));
     std::exit(follow_order(told));
 }
 
@@ -72,6 +78,11 @@ void load(const std::vector<std::string>& libraries) {
             // The children try it once more if they need it, and say what is wrong.
             fmt::print(stderr, "multifork: the fork server cannot load a library: {}\n",
                        ::dlerror());
+}
+
+void answer(int error) noexcept {
+    // MSG_NOSIGNAL: who asked may have ended meanwhile
+    static_cast<void>(::send(socket_place, &error, sizeof error, MSG_NOSIGNAL));
 }
 
 /// The server's target.
@@ -88,20 +99,23 @@ void serve(const std::vector<std::string>& libraries) {
     load(libraries);
     for (;;) {
         arena::Handover told;
-        const ssize_t got = ::recv(socket_place, &told, sizeof told, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
+        std::vector<platform::Descriptor> fds;
+        const auto got = platform::receive_with_descriptors(
+            socket_place, std::as_writable_bytes(std::span(&told, 1)), fds);
         if (got != sizeof told)
             return; // closed
+        if (fds.size() != told.descriptors) {
+            answer(EMFILE);
+            continue;
+        }
         flush_output();
         arena::before_clone();
         const int pid = platform::clone_for_parent(pid_word_in(page));
         const int error = pid < 0 ? errno : 0;
         if (pid == 0)
-            become_child(told, before);
+            become_child(told, fds, before);
         arena::after_clone_in_parent();
-        // MSG_NOSIGNAL: who asked may have ended meanwhile
-        static_cast<void>(::send(socket_place, &error, sizeof error, MSG_NOSIGNAL));
+        answer(error);
     }
 }
 
@@ -159,9 +173,16 @@ void start_server(Server& server) {
 enum class Answer : std::uint8_t { done, refused, died };
 
 /// \param error  why, when it was refused
-Answer ask(Server& server, const arena::Handover& told, int& error) {
-    if (::send(server.socket.get(), &told, sizeof told, MSG_NOSIGNAL) != sizeof told)
+Answer ask(Server& server, const WrittenOrder& order, int& error) {
+    std::vector<int> fds;
+    for (const platform::Descriptor& passed : order.passed)
+        fds.push_back(passed.get());
+    error = platform::send_with_descriptors(server.socket.get(),
+                                            std::as_bytes(std::span(&order.told, 1)), fds);
+    if (error == EPIPE || error == ECONNRESET)
         return Answer::died;
+    if (error != 0)
+        return Answer::refused;
     for (;;) {
         // A child of the server that has not closed the socket yet would hide its end.
         std::array<pollfd, 2> ready{pollfd{server.socket.get(), POLLIN, 0},
@@ -186,7 +207,12 @@ void end(Server& server) noexcept {
 
 } // namespace
 
-int fork_by_server(const arena::Handover& told) {
+int fork_by_server(const WrittenOrder& order) {
+    if (order.passed.size() > platform::most_descriptors)
+        throw NotShareable(fmt::format(
+            "{} connections through sockets for one child of the fork server, which can have {}; "
+            "use start method spawn, or send their descriptors with send_fd()",
+            order.passed.size(), platform::most_descriptors));
     Server& server = *the_server;
     const std::scoped_lock hold(server.mutex);
     for (int attempt = 0; attempt < 5; ++attempt) {
@@ -196,12 +222,14 @@ int fork_by_server(const arena::Handover& told) {
         PidWord& pid = pid_word_in(*server.page);
         pid.store(0);
         int error = 0;
-        const Answer answer = ask(server, told, error);
+        const Answer answer = ask(server, order, error);
         if (answer == Answer::refused)
             throw ProcessError(
                 static_cast<std::errc>(error),
-                fmt::format("the fork server could not fork: {}; too many processes, or no memory",
-                            std::generic_category().message(error)));
+                fmt::format(
+                    "the fork server could not fork: {}; too many processes or open files, or "
+                    "no memory",
+                    std::generic_category().message(error)));
         if (answer == Answer::died)
             end(server); // from here on its last word is in the page
         if (pid.load() != 0)

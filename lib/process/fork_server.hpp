@@ -1,6 +1,6 @@
 #pragma once
 
-#include "arena/handover.hpp"
+#include "process/order.hpp"
 
 // The fork server: a process that was spawned by this one at first use, has one thread and touches
 // nothing, and forks the children of this process when asked.
@@ -14,7 +14,8 @@
 //   this process                         server
 //   ------------                         ------
 //   begin the child's record, write the order, clear the page's word
-//   send {record, order}          --->   recv
+//   send {record, order} and      --->   recv
+//     the child's descriptors
 //                                        clone(CLONE_PARENT)  --->  the child follows the order
 //   recv, or see the server end   <---   send errno
 //   the page's word: is there a child? If not, and the server has died: another server
@@ -26,7 +27,7 @@ namespace multifork::detail {
 
 /// Has the server make the child. \throws ProcessError; then there is none
 /// \return its pid
-[[nodiscard]] int fork_by_server(const arena::Handover& told);
+[[nodiscard]] int fork_by_server(const WrittenOrder& order);
 
 [[nodiscard]] bool fork_server_runs();
 /// Its pid; 0 when there is none. For tests.

@@ -1,6 +1,7 @@
 #include "process/order.hpp"
 
 #include "arena/space_impl.hpp"
+#include "channel/passed_descriptors.hpp"
 #include "platform/immortal.hpp"
 #include "platform/log.hpp"
 #include "process/in_child.hpp"
@@ -9,6 +10,8 @@
 #include "process/start_method.hpp"
 
 #include <multifork/channel/connection.hpp>
+
+#include <fcntl.h>
 
 #include <memory>
 #include <optional>
@@ -40,13 +43,14 @@ Order read_order(ByteReader& reader) {
 
 } // namespace
 
-arena::Handover write_order(Order order, const arena::Object& board, const Callable& target,
-                            arena::ProcessId child, std::vector<arena::Object>& kept) {
+WrittenOrder write_order(Order order, const arena::Object& board, const Callable& target,
+                         arena::ProcessId child) {
     std::vector<std::byte> bytes;
     ByteWriter writer(bytes);
     arena::Cargo cargo;
     const arena::BoundFor bound(child);
     Travellers travellers;
+    PassedDescriptors passed;
     if (board)
         order.board = arena::address_of(board);
     writer(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name,
@@ -54,15 +58,28 @@ arena::Handover write_order(Order order, const arena::Object& board, const Calla
     write(writer, order.board);
     target.write(writer);
 
-    arena::Handover told;
+    WrittenOrder written;
+    written.passed = passed.take();
+    arena::Handover& told = written.told;
+    told.descriptors = written.passed.size();
     told.bytes = arena::tree_space().impl().heap.segment().bytes;
     told.self = child;
     told.parcel = arena::give_parcel(bytes, cargo, child);
     told.parcel_bytes = bytes.size();
     travellers.arrived();
-    kept = cargo.take();
-    std::erase_if(kept, [](const arena::Object& object) { return !arena::is_named(object); });
-    return told;
+    written.kept = cargo.take();
+    std::erase_if(written.kept,
+                  [](const arena::Object& object) { return !arena::is_named(object); });
+    return written;
+}
+
+void take_passed(const arena::Handover& told) {
+    std::vector<platform::Descriptor> fds;
+    for (std::uint64_t i = 0; i < told.descriptors; ++i) {
+        fds.emplace_back(passed_place + static_cast<int>(i));
+        ::fcntl(fds.back().get(), F_SETFD, FD_CLOEXEC);
+    }
+    note_arrived(std::move(fds));
 }
 
 bool is_being_born() noexcept {
@@ -91,6 +108,7 @@ int follow_order(const arena::Handover& told) {
     return run_reporting([&] {
         auto target = read_callable(reader);
         parcel.reset();
+        drop_arrived();
         (*target)();
     });
 }

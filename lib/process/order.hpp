@@ -2,6 +2,7 @@
 
 #include "arena/handover.hpp"
 #include "arena/layout.hpp"
+#include "platform/system.hpp"
 
 #include <multifork/arena/crossing.hpp>
 #include <multifork/process/start_method.hpp>
@@ -21,6 +22,8 @@ namespace multifork::detail {
 inline constexpr int lifeline_place = arena::handed_over_descriptor + 1;
 inline constexpr int socket_place = arena::handed_over_descriptor + 2;   ///< a fork server
 inline constexpr int pid_word_place = arena::handed_over_descriptor + 3; ///< a fork server
+/// Those of its connections, from here on; a fork server has none.
+inline constexpr int passed_place = arena::handed_over_descriptor + 2;
 
 struct Order {
     std::string name;
@@ -34,18 +37,23 @@ struct Order {
     arena::ObjectAddress board; ///< kind 0: there is none
 };
 
+struct WrittenOrder {
+    arena::Handover told;
+    std::vector<arena::Object> kept; ///< must stay open here until the child has opened them
+    std::vector<platform::Descriptor> passed; ///< to be the child's, in this order
+};
 /// Writes down the order and its target for a child whose record is begun.
-/// \param kept  gets the named objects that must stay open here until the child has opened them
 /// \throws NotShareable, OutOfSharedMemory
-[[nodiscard]] arena::Handover write_order(Order order, const arena::Object& board,
-                                          const Callable& target, arena::ProcessId child,
-                                          std::vector<arena::Object>& kept);
+[[nodiscard]] WrittenOrder write_order(Order order, const arena::Object& board,
+                                       const Callable& target, arena::ProcessId child);
 
 /// Whether this process was spawned and its static objects are still being made.
 [[nodiscard]] bool is_being_born() noexcept;
 
 /// In the child, with nothing of the library on the stack that has a destructor: becomes what the
-/// order says, and runs the target. \return the exit code
+/// order says, and runs the target. What came with it, note_arrived() knows. \return the exit code
 [[nodiscard]] int follow_order(const arena::Handover& told);
+/// In a spawned child, first of all: what came with it, from passed_place on.
+void take_passed(const arena::Handover& told);
 
 } // namespace multifork::detail

@@ -177,11 +177,12 @@ void Process::start_elsewhere(StartMethod method) {
     }
     const arena::ProcessId record = arena::begin_child(child.name, true);
     try {
-        child.pid = detail::fork_by_server(
-            detail::write_order(std::move(order), child.board, *target_, record, child.kept));
+        detail::WrittenOrder written =
+            detail::write_order(std::move(order), child.board, *target_, record);
+        child.pid = detail::fork_by_server(written);
+        child.kept = std::move(written.kept);
     } catch (...) {
         arena::end_child(record);
-        child.kept.clear();
         throw;
     }
     arena::born_as(record, static_cast<std::uint32_t>(child.pid));

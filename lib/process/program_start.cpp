@@ -49,6 +49,7 @@ extern "C" MULTIFORK_API int __libc_start_main(Main main, int argc, char** argv,
         ::on_exit(multifork::detail::end_of_child, nullptr);
         multifork::detail::take_lifeline(multifork::detail::lifeline_place);
         const char* const slash = std::strrchr(called_as, '/');
+        multifork::detail::take_passed(*multifork::arena::handover());
         ::prctl(PR_SET_NAME, slash != nullptr ? slash + 1 : called_as, 0, 0, 0);
     }
     auto* const next = reinterpret_cast<StartMain*>(::dlsym(RTLD_NEXT, "__libc_start_main"));

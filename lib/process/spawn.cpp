@@ -28,18 +28,20 @@ Spawned spawn(Order order, const arena::Object& board, const Callable& target,
     Spawned spawned;
     spawned.record = arena::begin_child(name, false);
     try {
-        const arena::Handover told =
-            write_order(std::move(order), board, target, spawned.record, spawned.kept);
-        // See handed_over_descriptor, lifeline_place.
+        WrittenOrder written = write_order(std::move(order), board, target, spawned.record);
+        // See handed_over_descriptor, lifeline_place, passed_place.
         std::vector<int> descriptors{arena::arena_descriptor(), lifeline_descriptor()};
         descriptors.insert(descriptors.end(), more.begin(), more.end());
+        for (const platform::Descriptor& passed : written.passed)
+            descriptors.push_back(passed.get());
         const auto launched = platform::launch(program, {program_name(), "--multifork-child", name},
-                                               arena::handover_variable(told), descriptors);
+                                               arena::handover_variable(written.told), descriptors);
         if (launched.error != 0)
             throw ProcessError(static_cast<std::errc>(launched.error),
                                fmt::format("'{}' cannot be run for {}: {}", program, name,
                                            std::generic_category().message(launched.error)));
         spawned.pid = launched.pid;
+        spawned.kept = std::move(written.kept);
         // The child writes the same; but it may be killed before it does.
         arena::born_as(spawned.record, static_cast<std::uint32_t>(launched.pid));
     } catch (...) {

@@ -1,9 +1,9 @@
 #include "process/start_method.hpp"
 
 #include "platform/immortal.hpp"
+#include "platform/own_threads.hpp"
 #include "platform/system.hpp"
 #include "process/fork_server.hpp"
-#include "process/own_threads.hpp"
 
 #include <multifork/error.hpp>
 #include <multifork/process/context.hpp>
@@ -60,7 +60,7 @@ std::vector<std::string> other_threads() {
 #endif
     std::vector<std::string> names;
     for (const int thread : others) {
-        if (detail::is_own_thread(thread))
+        if (platform::is_own_thread(thread))
             continue;
         std::string name;
         std::getline(std::ifstream(fmt::format("/proc/self/task/{}/comm", thread)), name);
@@ -194,7 +194,8 @@ std::vector<std::string> forkserver_preload() {
 void heed_fork_policy() {
     const fork_with_threads wanted = policy.load();
     if (wanted == fork_with_threads::allow ||
-        (wanted == fork_with_threads::warn && (warned.load() || is_own_thread(::gettid()))) ||
+        (wanted == fork_with_threads::warn &&
+         (warned.load() || platform::is_own_thread(::gettid()))) ||
         platform::has_one_thread())
         return;
     const std::vector<std::string> names = other_threads();

@@ -11,8 +11,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,9 +65,31 @@ int end_of_daemon(Then then, bool wait_for_daemon = true) {
     return Subreaper::code_of(daemon_pid.load());
 }
 
+/// Descriptors that send this process, or whoever else holds them, a signal.
+int descriptors_with_a_signal() {
+    int found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+        found += (::fcntl(std::atoi(entry.path().filename().c_str()), F_GETFL) & O_ASYNC) != 0;
+    return found;
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(daemons)
+
+// What ties a daemon to its parent is the daemon's alone: its own children let go of it.
+BOOST_AUTO_TEST_CASE(its_children_do_not_hold_its_tie_to_its_parent) {
+    mp::Process daemon{{.daemon = true}, [] {
+                           support::demand(descriptors_with_a_signal() == 1);
+                           mp::Process child{
+                               [] { support::demand(descriptors_with_a_signal() == 0); }};
+                           child.start();
+                           child.join();
+                           std::exit(child.exitcode().value());
+                       }};
+    daemon.start();
+    support::expect_exit(daemon);
+}
 
 BOOST_AUTO_TEST_CASE(the_destructor_terminates_it) {
     mp::Value<int> pid;

@@ -57,6 +57,10 @@ const support::Program levels{"log-levels", [] {
                                   log.critical("critical");
                                   log.log(LogLevel{17}, "seventeen");
                                   log.set_level(LogLevel::error);
+                                  if (log.is_enabled_for(LogLevel::warning) ||
+                                      !log.is_enabled_for(LogLevel::error) ||
+                                      log.level() != LogLevel::error)
+                                      return 1;
                                   log.warning("not shown");
                                   log.error("shown");
                                   return 0;

@@ -7,20 +7,24 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
+using namespace std::string_literals;
 
 // What a target is called with, whichever way its process was started.
 
@@ -146,6 +150,164 @@ MULTIFORK_EACH_START_METHOD(an_end_of_a_pipe_as_an_argument) {
     BOOST_TEST(reader.recv() == "hello");
     BOOST_CHECK_THROW(static_cast<void>(reader.recv()), mp::EndOfStream);
     support::expect_exit(child);
+}
+
+// As in Python, the child gets a copy: the stream ends when both have closed theirs.
+MULTIFORK_EACH_START_METHOD(a_connection_through_a_socket_as_an_argument) {
+    support::run_in_child(context, [] {}); // what is made once is made
+    for (const auto& address : {mp::Address::any(), mp::Address("127.0.0.1", 0)}) {
+        const auto descriptors = support::open_descriptors();
+        {
+            mp::Listener listener(address);
+            mp::Connection<std::string> client;
+            std::jthread connects([&] { client = mp::Client<std::string>(listener.address()); });
+            auto accepted = listener.accept<std::string>();
+            connects.join();
+            mp::Process child = context.process(
+                [](mp::Connection<std::string> mine, const std::string& word) {
+                    mine.send(word + mine.recv());
+                    mine.send(std::string(1'000'000, 'x'));
+                },
+                accepted, "got ");
+            child.start();
+            accepted.close();
+            client.send("a message");
+            BOOST_TEST(client.recv() == "got a message");
+            BOOST_TEST(client.recv().size() == 1'000'000u);
+            BOOST_CHECK_THROW(static_cast<void>(client.recv()), mp::EndOfStream);
+            support::expect_exit(child);
+        }
+        BOOST_TEST(support::open_descriptors() == descriptors);
+    }
+}
+
+MULTIFORK_EACH_START_METHOD(connections_through_sockets_go_on_to_a_grandchild) {
+    mp::Listener listener;
+    std::vector<mp::Connection<int>> clients(3);
+    std::vector<mp::Connection<int>> accepted;
+    std::jthread connects([&] {
+        for (auto& client : clients)
+            client = mp::Client<int>(listener.address());
+    });
+    for (int i = 0; i < 3; ++i)
+        accepted.push_back(listener.accept<int>());
+    connects.join();
+    const auto child = [](const mp::StartMethod method,
+                          const std::vector<mp::Connection<int>>& mine) {
+        const auto grandchild = [](std::vector<mp::Connection<int>> theirs) {
+            for (std::size_t i = 0; i < theirs.size(); ++i)
+                theirs[i].send(theirs[i].recv() + static_cast<int>(i));
+        };
+        mp::Process process{{.start_method = method}, grandchild, mine};
+        process.start();
+        process.join();
+        std::exit(process.exitcode().value());
+    };
+    mp::Process process = context.process(child, context.start_method(), accepted);
+    process.start();
+    accepted.clear();
+    for (auto& client : clients)
+        client.send(100);
+    for (int i = 0; i < 3; ++i) {
+        auto& client = clients[static_cast<std::size_t>(i)];
+        BOOST_TEST(client.recv() == 100 + i);
+        BOOST_CHECK_THROW(static_cast<void>(client.recv()), mp::EndOfStream);
+    }
+    support::expect_exit(process);
+}
+
+// What has come of a message goes along.
+MULTIFORK_EACH_START_METHOD(a_socket_in_the_middle_of_a_message_as_an_argument) {
+    mp::Listener listener;
+    mp::Connection<> client;
+    std::jthread connects([&] { client = mp::Client(listener.address()); });
+    auto accepted = listener.accept();
+    connects.join();
+    const std::string message = "\0\0\0\6"
+                                "abcdef"s;
+    for (const std::size_t first : {2u, 7u}) {
+        BOOST_REQUIRE(::write(client.fileno(), message.data(), first) ==
+                      static_cast<ssize_t>(first));
+        BOOST_TEST(!accepted.try_recv_bytes().has_value()); // has read it
+        mp::Process child = context.process(
+            [](mp::Connection<> mine) { mine.send_bytes(mine.recv_bytes()); }, accepted);
+        child.start();
+        const std::size_t rest = message.size() - first;
+        BOOST_REQUIRE(::write(client.fileno(), message.data() + first, rest) ==
+                      static_cast<ssize_t>(rest));
+        BOOST_TEST(client.recv_bytes().size() == 6u);
+        support::expect_exit(child);
+        // This process still has the first part, as a forked parent has; it goes on with the next.
+        BOOST_REQUIRE(::write(client.fileno(), message.data() + first, rest) ==
+                      static_cast<ssize_t>(rest));
+        BOOST_TEST(accepted.recv_bytes().size() == 6u);
+    }
+}
+
+MULTIFORK_EACH_START_METHOD(a_pipe_for_descriptors_as_an_argument) {
+    auto [mine, theirs] = mp::Pipe<int>({.descriptors = true});
+    mp::Process child = context.process(
+        [](mp::Connection<int> end) {
+            const int fd = end.recv_fd();
+            end.send_fd(fd);
+            end.send(7);
+            ::close(fd);
+        },
+        theirs);
+    child.start();
+    theirs.close();
+    const int one = ::memfd_create("sent", MFD_CLOEXEC);
+    BOOST_REQUIRE(::write(one, "text", 4) == 4);
+    mine.send_fd(one);
+    const int back = mine.recv_fd();
+    BOOST_TEST(mine.recv() == 7);
+    char text[4] = {};
+    BOOST_TEST(::pread(back, text, 4, 0) == 4);
+    BOOST_TEST(std::string(text, 4) == "text");
+    ::close(one);
+    ::close(back);
+    support::expect_exit(child);
+    BOOST_CHECK_THROW(static_cast<void>(mine.recv_fd()), mp::EndOfStream);
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_with_a_descriptor_is_no_message) {
+    mp::Listener listener;
+    mp::Connection<int> client;
+    std::jthread connects([&] { client = mp::Client<int>(listener.address()); });
+    auto accepted = listener.accept<int>();
+    connects.join();
+    auto [sender, receiver] = mp::Pipe<mp::Connection<int>>();
+    support::expect_error<mp::Error>([&, &out = sender] { out.send(accepted); },
+                                     {"argument", "send_fd()"});
+    auto [end, other] = mp::Pipe<int>({.descriptors = true});
+    support::expect_error<mp::Error>([&, &out = sender, &one = end] { out.send(one); },
+                                     {"argument", "descriptors"});
+    BOOST_TEST(!receiver.poll());
+}
+
+// More than the fork server can be sent: refused, and nothing is left open.
+BOOST_AUTO_TEST_CASE(too_many_sockets_for_the_fork_server) {
+    const support::ServerStops at_the_end;
+    mp::Listener listener;
+    mp::Connection<int> client;
+    std::jthread connects([&] { client = mp::Client<int>(listener.address()); });
+    const std::vector<mp::Connection<int>> many(254, listener.accept<int>());
+    connects.join();
+    const auto count = [](const std::vector<mp::Connection<int>>& arrived) {
+        std::exit(static_cast<int>(arrived.size()));
+    };
+    const auto context = mp::get_context("forkserver");
+    support::run_in_child(context, [] {});
+    const auto descriptors = support::open_descriptors();
+    mp::Process refused = context.process(count, many);
+    support::expect_error<mp::NotShareable>([&] { refused.start(); }, {"254", "253", "spawn"});
+    BOOST_TEST(support::open_descriptors() == descriptors);
+    mp::Process most = context.process(count, std::vector(many.begin() + 1, many.end()));
+    most.start();
+    support::expect_exit(most, 253);
+    mp::Process spawned = mp::get_context("spawn").process(count, many);
+    spawned.start();
+    support::expect_exit(spawned, 254);
 }
 
 // Text is copied for a child that has not its parent's memory, and is there as long as the target

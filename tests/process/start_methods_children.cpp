@@ -1,5 +1,6 @@
 #include <multifork/multifork.hpp>
 
+#include "process/fork_server.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/start_methods.hpp"
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -160,6 +162,24 @@ MULTIFORK_EACH_START_METHOD(exceptions_that_leave_the_target) {
     BOOST_TEST(number.type_name() == "int");
     const mp::RemoteError pointer = error_of([] { throw "text"; });
     BOOST_TEST(pointer.type_name().find("char const*") != std::string::npos);
+}
+
+// With one thread, a child of it inherits no lock that another thread held. (ThreadSanitizer gives
+// every process a thread of its own.)
+BOOST_AUTO_TEST_CASE(the_fork_server_is_started_on_demand_and_has_one_thread,
+                     *boost::unit_test::label("no_tsan")) {
+    const support::ServerStops at_the_end;
+    const auto context = mp::get_context("forkserver");
+    mp::Process child = context.process([] {});
+    BOOST_TEST(mp::detail::fork_server_pid() == 0);
+    child.start();
+    support::expect_exit(child);
+    const int server = mp::detail::fork_server_pid();
+    BOOST_TEST_REQUIRE(server != 0);
+    const std::filesystem::directory_iterator threads("/proc/" + std::to_string(server) + "/task");
+    BOOST_TEST(std::distance(begin(threads), end(threads)) == 1);
+    support::run_in_child(context, [] {});
+    BOOST_TEST(mp::detail::fork_server_pid() == server);
 }
 
 MULTIFORK_EACH_START_METHOD(exit_codes) {

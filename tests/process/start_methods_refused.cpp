@@ -140,6 +140,22 @@ int start_two_beside_a_thread() {
 }
 
 const support::Program warned{"fork policy: the default", start_two_beside_a_thread};
+/// Of the library's own threads a fork needs no warning: the one that watches for a Readiness, and
+/// the one that collects what a pool's workers have done.
+const support::Program library_threads{
+    "fork policy: threads of the library", [] {
+        mp::set_fork_policy(mp::fork_with_threads::refuse);
+        const mp::Queue<int> queue{1};
+        for (int i = 0; i < 50; ++i) {
+            const mp::Readiness ready{queue};
+            support::run_in_child(mp::get_context("fork"), [&queue] {
+                const mp::Readiness childs_own{queue};
+                support::run_in_child(mp::get_context("fork"), [] {});
+            });
+        }
+        mp::Pool pool{1};
+        return pool.apply([] { return 7; }) + start_two_beside_a_thread();
+    }};
 const support::Program allowed{"fork policy: allow", [] {
                                    mp::set_fork_policy(mp::fork_with_threads::allow);
                                    return start_two_beside_a_thread();
@@ -357,6 +373,12 @@ BOOST_AUTO_TEST_CASE(a_fork_beside_threads_is_warned_of_once) {
     BOOST_TEST(first != std::string::npos, result.err);
     BOOST_TEST(result.err.find("companion", first + 1) == std::string::npos);
     BOOST_TEST(result.err.find("set_fork_policy") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_fork_beside_threads_of_the_library_is_not_warned_of) {
+    const auto result = support::run_program("fork policy: threads of the library");
+    BOOST_TEST(result.code == 9, result.err); // seven, and the two beside a thread of the program
+    BOOST_TEST(result.err == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_fork_beside_threads_is_allowed) {

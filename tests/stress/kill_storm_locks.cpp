@@ -1,8 +1,7 @@
+#include "stress/rage.hpp"
 #include "stress/shared_table.hpp"
 
 #include <multifork/error.hpp>
-#include <multifork/liveness/tuning.hpp>
-#include <multifork/process/process.hpp>
 #include <multifork/sync/lock.hpp>
 #include <multifork/sync/semaphore.hpp>
 
@@ -11,12 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <functional>
-#include <memory>
 #include <mutex>
-#include <random>
-#include <thread>
-#include <vector>
 
 // Users of a lock and of a semaphore are killed at random and replaced, for seconds.
 
@@ -27,8 +21,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t users = 5;
-
 struct Book {
     std::atomic<std::uint64_t> first;  // both count what was done under the lock;
     std::atomic<std::uint64_t> second; // a death between them leaves them apart
@@ -37,36 +29,6 @@ struct Book {
     std::atomic<std::uint64_t> acquired;
     std::atomic<bool> stop;
 };
-
-/// Kills one of the workers every millisecond or two, and starts another.
-std::uint64_t rage(const SharedTable<Book>& book, const std::function<void()>& work,
-                   std::chrono::milliseconds time) {
-    mp::liveness::tuning().tick_ns = 0;
-    std::minstd_rand random(std::random_device{}());
-    std::vector<std::unique_ptr<mp::Process>> workers(users);
-    const auto start = [&](std::unique_ptr<mp::Process>& worker) {
-        worker = std::make_unique<mp::Process>(work);
-        worker->start();
-    };
-    for (auto& worker : workers)
-        start(worker);
-    std::uint64_t kills = 0;
-    const auto until = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < until) {
-        std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
-        auto& worker = workers[random() % users];
-        worker->kill();
-        worker->join();
-        ++kills;
-        start(worker);
-    }
-    book->stop = true;
-    for (auto& worker : workers) {
-        worker->join();
-        BOOST_TEST(worker->exitcode().value() == 0);
-    }
-    return kills;
-}
 
 void storm_a_lock(std::chrono::milliseconds time) {
     const SharedTable<Book> book;
@@ -89,7 +51,8 @@ void storm_a_lock(std::chrono::milliseconds time) {
             }
         }
     };
-    const std::uint64_t kills = rage(book, work, time);
+    const std::uint64_t kills = rage(
+        book->stop, [&](std::size_t) { work(); }, time);
     std::printf("lock       %6llu kills, %9llu times held, %llu repaired\n",
                 static_cast<unsigned long long>(kills),
                 static_cast<unsigned long long>(book->first.load()),
@@ -115,7 +78,8 @@ void storm_a_semaphore(std::chrono::milliseconds time) {
             semaphore.release();
         }
     };
-    const std::uint64_t kills = rage(book, work, time);
+    const std::uint64_t kills = rage(
+        book->stop, [&](std::size_t) { work(); }, time);
     std::printf("semaphore  %6llu kills, %9llu times acquired\n",
                 static_cast<unsigned long long>(kills),
                 static_cast<unsigned long long>(book->acquired.load()));

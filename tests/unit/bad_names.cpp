@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 namespace mp = multifork;
@@ -48,7 +49,56 @@ struct QueueKind {
     static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 4); }
     static bool remove(std::string_view name) { return Type::remove(name); }
 };
-using Kinds = std::tuple<LockKind, SemaphoreKind, ValueKind, QueueKind>;
+struct BarrierKind {
+    static auto create(std::string_view name) { return mp::Barrier::create(name, 2); }
+    static auto open(std::string_view name) { return mp::Barrier::open(name, 2); }
+    static auto open_or_create(std::string_view name) {
+        return mp::Barrier::open_or_create(name, 2);
+    }
+    static bool remove(std::string_view name) { return mp::Barrier::remove(name); }
+};
+struct JoinableQueueKind {
+    using Type = mp::JoinableQueue<std::string>;
+    static auto create(std::string_view name) { return Type::create(name, 4); }
+    static auto open(std::string_view name) { return Type::open(name, 4); }
+    static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 4); }
+    static bool remove(std::string_view name) { return Type::remove(name); }
+};
+struct ShareableListKind {
+    using Type = mp::ShareableList;
+    static auto create(std::string_view name) { return Type::create(name, {1, "two"}); }
+    static auto open(std::string_view name) { return Type::open(name); }
+    static auto open_or_create(std::string_view name) { return Type::create(name, {}); } // has none
+    static bool remove(std::string_view name) { return Type::remove(name); }
+};
+/// What needs a name alone.
+template <class Type>
+struct Plain {
+    static auto create(std::string_view name) { return Type::create(name); }
+    static auto open(std::string_view name) { return Type::open(name); }
+    static auto open_or_create(std::string_view name) { return Type::open_or_create(name); }
+    static bool remove(std::string_view name) { return Type::remove(name); }
+};
+/// What is made of a size, and opened as it is.
+template <class Type>
+struct Sized {
+    static auto create(std::string_view name) { return Type::create(name, 8); }
+    static auto open(std::string_view name) { return Type::open(name); }
+    static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 8); }
+    static bool remove(std::string_view name) { return Type::remove(name); }
+};
+using Kinds = std::tuple<LockKind, SemaphoreKind, ValueKind, QueueKind, BarrierKind,
+                         JoinableQueueKind, ShareableListKind, Plain<mp::RLock>,
+                         Plain<mp::BoundedSemaphore>, Plain<mp::Condition>, Plain<mp::Event>,
+                         Plain<mp::RWLock>, Plain<mp::SimpleQueue<int>>, Plain<mp::List<int>>,
+                         Plain<mp::Dict<int, int>>, Plain<mp::Namespace>, Sized<mp::Array<int>>,
+                         Sized<mp::RawArray<int>>, Sized<mp::SharedMemory>>;
+
+/// A ShareableList lies in a SharedMemory, which may be opened as what it is.
+template <class A, class B>
+inline constexpr bool same_object = std::is_same_v<A, B> ||
+                                    (std::is_same_v<A, ShareableListKind> &&
+                                     std::is_same_v<B, Sized<mp::SharedMemory>>);
 
 template <class Kind>
 void expect_refused(std::string_view name, std::string_view word) {
@@ -126,6 +176,23 @@ BOOST_AUTO_TEST_CASE(open_as_another_kind) {
         refused([&] { mp::Value<int>::open(name); });
         refused([&] { QueueKind::open(name); });
     }
+}
+
+/// No type takes another's object for its own.
+template <class Made, class... Others>
+void expect_only_its_own(std::tuple<Others...>*) {
+    const std::string name = support::unique_name("kinds");
+    const auto made = Made::create(name);
+    const auto refuses = [&]<class Other>(Other*) {
+        if constexpr (!same_object<Made, Other>)
+            BOOST_CHECK_THROW(static_cast<void>(Other::open(name)), mp::LayoutMismatch);
+    };
+    (refuses(static_cast<Others*>(nullptr)), ...);
+    static_cast<void>(Made::open(name)); // it took no harm
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(open_as_each_other_kind, Kind, Kinds) {
+    expect_only_its_own<Kind>(static_cast<Kinds*>(nullptr));
 }
 
 BOOST_AUTO_TEST_CASE(open_as_another_type_even_of_the_same_size) {

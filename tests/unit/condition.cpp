@@ -286,7 +286,8 @@ BOOST_AUTO_TEST_CASE(the_waiter_too_many_is_told_and_keeps_its_lock) {
     BOOST_TEST(condition.waiters() == 0u);
 }
 
-// Two who answer each other, as often as it takes to lose a wake-up.
+// Two who answer each other, as often as it takes to lose a wake-up. Hangs without the lock: the
+// other one then notifies between a look and the wait.
 BOOST_AUTO_TEST_CASE(no_wake_up_is_lost_between_two_who_answer_each_other) {
     mp::liveness::tuning().tick_ns = 0;
     mp::Lock lock;
@@ -296,7 +297,12 @@ BOOST_AUTO_TEST_CASE(no_wake_up_is_lost_between_two_who_answer_each_other) {
     const auto play = [&](bool mine) {
         for (int i = 0; i < rounds; ++i) {
             std::unique_lock hold{lock};
-            condition.wait(hold, [&] { return turn == mine; });
+            condition.wait(hold, [&] {
+                const bool is_mine = turn == mine;
+                if (i % 16 == 0)
+                    std::this_thread::yield();
+                return is_mine;
+            });
             turn = !mine;
             condition.notify_one();
         }

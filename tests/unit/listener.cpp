@@ -184,6 +184,10 @@ BOOST_AUTO_TEST_CASE(the_right_key_and_wrong_ones) {
     BOOST_CHECK_THROW(static_cast<void>(listener.accept<int>()), mp::AuthenticationError);
     support::expect_exit(without);
     BOOST_CHECK_THROW(mp::Listener(mp::Address::any(), {.authkey = ""}), mp::InvalidArgument);
+    for (const int backlog : {0, -1})
+        BOOST_CHECK_THROW(mp::Listener(mp::Address::any(), {.backlog = backlog}),
+                          mp::InvalidArgument);
+    const mp::Listener patient(mp::Address::any(), {.backlog = 1});
 }
 
 BOOST_AUTO_TEST_CASE(a_client_with_a_key_distrusts_a_listener_without) {

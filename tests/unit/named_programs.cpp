@@ -73,7 +73,14 @@ const support::Program exits_with_it{"exits with it", [] {
                                          return 0;
                                      }};
 
-/// The program above, running; killed at the end.
+/// Nothing destroys this one.
+const support::Program exits_with_a_leaked_one{"exits with a leaked one", [] {
+                                                   static const auto* const leaked =
+                                                       new Number(Number::create(told("NAME")));
+                                                   return leaked->load() == 0 ? 0 : 1;
+                                               }};
+
+/// The program "holds", running; killed at the end.
 class Holder {
 public:
     explicit Holder(const std::string& name, bool with_child = false) {
@@ -246,6 +253,8 @@ BOOST_AUTO_TEST_CASE(the_end_of_a_child_leaves_its_parents_objects_in_place) {
 BOOST_AUTO_TEST_CASE(exit_with_an_open_handle_leaves_nothing) {
     const std::string name = support::unique_name("exit");
     BOOST_TEST(support::run_program("exits with it", {{"NAME", name}}).code == 0);
+    BOOST_TEST(!support::has_file(name));
+    BOOST_TEST(support::run_program("exits with a leaked one", {{"NAME", name}}).code == 0);
     BOOST_TEST(!support::has_file(name));
 }
 

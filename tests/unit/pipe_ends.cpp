@@ -1,29 +1,64 @@
 #include <multifork/channel/pipe.hpp>
 #include <multifork/channel/waitable.hpp>
 
+#include "arena/pipe_end.hpp"
 #include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
+#include "support/program.hpp"
 
 #include <multifork/arena/space.hpp>
 #include <multifork/core/pipe_cell.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/sync/event.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// Ends of a pipe that no destructor will give up.
+const mp::arena::PipeEnd::Both& leaked_pipe() {
+    static const auto* const both =
+        new mp::arena::PipeEnd::Both(mp::arena::PipeEnd::make(1)); // reachable: no leak
+    return *both;
+}
+
+/// A main process that ends in order, and a child of it that says whether an end was given up.
+const support::Program ends_with_a_pipe{
+    "ends with a pipe", [] {
+        const auto& changes = leaked_pipe().reader->cell().changes;
+        const mp::Event child_looks;
+        const pid_t parent = ::getpid();
+        if (::fork() == 0) {
+            const std::uint32_t before = changes.load();
+            mp::Event(child_looks).set();
+            support::wait_until([&] { return ::getppid() != parent; });
+            std::printf(changes.load() > before ? "given up" : "held by the dead");
+            std::fflush(stdout);
+            ::_exit(0);
+        }
+        mp::Event(child_looks).wait();
+        return 0;
+    }};
+
+} // namespace
 
 BOOST_AUTO_TEST_SUITE(pipes, *boost::unit_test::fixture<support::NoBackstop>())
 
@@ -132,6 +167,27 @@ BOOST_AUTO_TEST_CASE(a_child_that_ends_in_order_gives_its_ends_up) {
     BOOST_TEST(reader.recv().size() == 1000u);
     BOOST_CHECK_THROW(static_cast<void>(reader.recv()), mp::EndOfStream);
     support::expect_exit(child);
+}
+
+// It says so itself; nobody has to find out that it has gone.
+BOOST_AUTO_TEST_CASE(a_child_that_ends_in_order_gives_up_what_no_destructor_does) {
+    const auto& pipe = leaked_pipe();
+    const mp::Event may_end;
+    mp::Process child{[&] { mp::Event(may_end).wait(); }};
+    child.start();
+    const std::uint32_t before = pipe.reader->cell().changes.load();
+    mp::Event(may_end).set();
+    siginfo_t ended{};
+    BOOST_REQUIRE(
+        ::waitid(P_PID, static_cast<id_t>(child.pid().value()), &ended, WEXITED | WNOWAIT) == 0);
+    BOOST_TEST(pipe.reader->cell().changes.load() > before);
+    support::expect_exit(child);
+}
+
+BOOST_AUTO_TEST_CASE(a_main_process_that_ends_in_order_gives_up_what_no_destructor_does) {
+    const auto result = support::run_program("ends with a pipe");
+    BOOST_TEST(result.code == 0);
+    BOOST_TEST(result.out == "given up");
 }
 
 BOOST_AUTO_TEST_CASE(a_killed_child_holds_nothing) {

@@ -1,8 +1,8 @@
 #pragma once
 
-namespace multifork::detail {
+namespace multifork::platform {
 
-/// Marks the calling thread as one of the library's own, as long as this lives: a fork beside it,
+/// Marks the calling thread as one of the library's own, from here to its end: a fork beside it,
 /// or by it, needs no warning (fork_with_threads). Such a thread holds no lock that a child of its
 /// process could want.
 class OwnThread {
@@ -15,4 +15,4 @@ public:
 
 [[nodiscard]] bool is_own_thread(int tid) noexcept;
 
-} // namespace multifork::detail
+} // namespace multifork::platform
