@@ -67,6 +67,17 @@ double quota_of(const std::string& folder) {
     return quota > 0 && period > 0 ? quota / period : no_limit;
 }
 
+/// Is "cpu" one of these names, which are divided by commas? ("cpuset" and "cpuacct" are others)
+bool names_cpu(std::string_view controllers) {
+    while (!controllers.empty()) {
+        const std::string_view name = controllers.substr(0, controllers.find(','));
+        if (name == "cpu")
+            return true;
+        controllers.remove_prefix(std::min(name.size() + 1, controllers.size()));
+    }
+    return false;
+}
+
 /// The smallest quota on the way from the process's cgroup to the root.
 double cgroup_quota() {
     const platform::FileText membership("/proc/self/cgroup");
@@ -82,7 +93,7 @@ double cgroup_quota() {
             continue;
         const std::string_view controllers = line.substr(first + 1, second - first - 1);
         const bool v2 = controllers.empty();
-        if (!v2 && controllers.find("cpu") == std::string_view::npos)
+        if (!v2 && !names_cpu(controllers))
             continue;
         const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
         std::string path(line.substr(second + 1));

@@ -100,6 +100,10 @@ public:
         path_ = {};
         static_cast<void>(round(k));
     }
+    /// To the end of the operation, which measures it.
+    void kill_at_the_end() { kill_at(std::numeric_limits<unsigned long>::max()); }
+    /// Whether the operation of the last round had returned, or slept, before the kill.
+    [[nodiscard]] bool over() const { return over_; }
 
 private:
     /// \return whether the victim strayed
@@ -119,6 +123,7 @@ private:
             failed(std::string("an exception reached the survivor: ") + error.what());
         }
         ++report_.kills;
+        over_ = round.finished() || round.died_asleep();
         report_.instructions = std::max(report_.instructions, round.steps());
         return round.strayed();
     }
@@ -126,6 +131,7 @@ private:
     const Scenario& scenario_;
     Report& report_;
     Path path_;
+    bool over_ = false;
 };
 
 unsigned long seeded(unsigned long end) {
@@ -153,16 +159,20 @@ Report run(const Scenario& scenario, const Density& density) {
     const std::int64_t begin = now_ns();
     const auto enough = [&] { return report.failures.size() >= density.stop_after_failures; };
     Campaign campaign(scenario, report);
-    // The first round goes to the end, and so measures the operation.
-    campaign.kill_at(std::numeric_limits<unsigned long>::max());
+    // Two rounds to the end measure the operation: behind a death it may be longer than in a
+    // fresh world, since it finds what the dead have left.
+    campaign.kill_at_the_end();
+    campaign.kill_at(report.instructions / 2);
+    campaign.kill_at_the_end();
     const unsigned long length = report.instructions;
     if (length > 0)
         for (const unsigned long k : places_in(length - 1, density.kills))
             if (!enough())
                 campaign.kill_at(k);
-    // Some rounds may have been longer than the first one.
-    for (auto k = length; density.kills == 0 && k < report.instructions && !enough(); ++k)
-        campaign.kill_at(k);
+    // And some may be longer still: on to the first that is over before its kill.
+    if (density.kills == 0)
+        for (auto k = length; k < 2 * length && !campaign.over() && !enough(); ++k)
+            campaign.kill_at(k);
     report.seconds = static_cast<double>(now_ns() - begin) / 1e9;
     return report;
 }
