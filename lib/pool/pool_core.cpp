@@ -160,18 +160,21 @@ void PoolCore::check_open() const {
     impl_->check_open_locked();
 }
 
-std::size_t PoolCore::Impl::accept(std::span<const std::shared_ptr<PoolTask>> tasks) {
+std::size_t PoolCore::Impl::accept(std::span<std::shared_ptr<PoolTask>> tasks) {
     unfinished += tasks.size();
     std::size_t count = 0;
-    for (const auto& task : tasks) {
-        if (pending.empty() && !free_slots.empty() && put(free_slots.back(), task)) {
-            give_slot(free_slots.back(), task);
+    for (auto& task : tasks) {
+        if (pending.empty() && !free_slots.empty() && put(free_slots.back(), *task)) {
+            const std::uint32_t slot = free_slots.back();
             free_slots.pop_back();
+            give_slot(slot, std::move(task));
+            if (!free_slots.empty()) // its lines were written elsewhere last
+                view.expect_task(free_slots.back());
             ++count;
             continue;
         }
         task->place = PoolTask::Place::pending;
-        pending.push_back(task);
+        pending.push_back(std::move(task));
     }
     return count;
 }
@@ -183,31 +186,31 @@ void PoolCore::Impl::give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> tas
     in_slot[slot] = std::move(task);
 }
 
-bool PoolCore::Impl::put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task) {
+bool PoolCore::Impl::put(std::uint32_t slot, PoolTask& task) {
     core::TaskSlot& to = view.slot(slot);
-    if (task->block != nullptr) {
-        to.block = task->block->offset();
-        to.bytes = task->block->bytes();
+    if (task.block != nullptr) {
+        to.block = task.block->offset();
+        to.bytes = task.block->bytes();
     } else {
+        const std::span<const std::byte> bytes = task.bytes.get();
         to.block = 0;
-        to.bytes = task->inline_size;
-        std::memcpy(to.task.data(), task->inline_bytes.data(), task->inline_size);
+        to.bytes = bytes.size();
+        std::memcpy(to.task.data(), bytes.data(), bytes.size());
     }
-    to.first = task->first;
-    to.count = task->count;
-    to.limited = task->limit_ns == 0 ? 0 : task->map == nullptr ? 1 : 2;
-    to.began_ns.store(0);
+    to.first = task.first;
+    to.limited = task.limit_ns == 0 ? 0 : task.map == nullptr ? 1 : 2;
+    to.began_ns.store(0, std::memory_order_relaxed); // before the state, as all of these
     to.result_block = 0;
     if (!core::task_put(view, slot))
         return false;
-    ++task->tries;
-    task->late = false;
+    ++task.tries;
+    task.late = false;
     return true;
 }
 
 void PoolCore::Impl::put_again(std::uint32_t slot) {
     const std::shared_ptr<PoolTask> task = in_slot[slot];
-    if (put(slot, task))
+    if (put(slot, *task))
         return;
     free_slot(slot); // the order is full: when there is room, before all others
     task->place = PoolTask::Place::pending;
@@ -223,9 +226,11 @@ std::size_t PoolCore::Impl::fill_slots() {
             continue;
         }
         const std::uint32_t slot = free_slots.back();
-        if (!put(slot, task))
+        if (!put(slot, *task))
             break;
         free_slots.pop_back();
+        if (!free_slots.empty())
+            view.expect_task(free_slots.back());
         give_slot(slot, std::move(pending.front()));
         pending.pop_front();
         ++count;
@@ -233,15 +238,15 @@ std::size_t PoolCore::Impl::fill_slots() {
     return count;
 }
 
-void PoolCore::Impl::forget_slot(std::uint32_t slot) {
+std::shared_ptr<PoolTask> PoolCore::Impl::take_from_slot(std::uint32_t slot) {
     limited -= in_slot[slot]->limit_ns > 0 ? 1 : 0;
-    in_slot[slot].reset();
+    return std::move(in_slot[slot]);
 }
 
 void PoolCore::Impl::free_slot(std::uint32_t slot) {
     if (in_slot[slot] != nullptr)
-        forget_slot(slot);
-    view.slot(slot).state.store(0);
+        take_from_slot(slot).reset();
+    view.slot(slot).state.store(0, std::memory_order_release); // nobody waits for it
     free_slots.push_back(slot);
 }
 
@@ -251,7 +256,7 @@ std::int64_t PoolCore::Impl::began(std::uint32_t slot) const {
                                : view.slot(slot).began_ns.load();
 }
 
-void PoolCore::submit(const std::shared_ptr<PoolTask>& task) {
+void PoolCore::submit(std::shared_ptr<PoolTask> task) {
     impl_->check_process();
     std::size_t count = 0;
     {
@@ -268,7 +273,7 @@ void PoolCore::submit(const std::shared_ptr<PoolTask>& task) {
 
 void PoolCore::submit_map(const std::shared_ptr<MapJob>& job) {
     impl_->check_process();
-    const auto tasks = MapJob::shares(job, impl_->options.task_limit.count());
+    auto tasks = MapJob::shares(job, impl_->options.task_limit.count());
     std::size_t count = 0;
     {
         const std::scoped_lock hold(impl_->mutex);
@@ -295,7 +300,7 @@ bool PoolCore::withdraw(PoolTask& task) {
     case PoolTask::Place::slot:
         if (!core::task_withdraw(impl_->view, task.slot))
             return false;
-        keep = impl_->in_slot[task.slot];
+        keep = impl_->take_from_slot(task.slot);
         impl_->free_slot(task.slot);
         break;
     default:
