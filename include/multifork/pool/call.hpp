@@ -24,10 +24,11 @@ namespace multifork::detail {
 template <class R, class F, class... Args>
 void run_call(TaskRun& run) {
     F f = Cross<F>::read(run.reader);
-    std::tuple<Args...> args{Cross<Args>::read(run.reader)...}; // braces: in this order
+    std::tuple<Arriving<Args>...> args{Cross<Arriving<Args>>::read(run.reader)...}; // in this order
     const auto call = [&]() -> R {
-        return std::apply([&](Args&... each) -> R { return std::invoke(f, std::move(each)...); },
-                          args);
+        return std::apply(
+            [&](Arriving<Args>&... each) -> R { return std::invoke(f, detail::pass(each)...); },
+            args);
     };
     if constexpr (std::is_void_v<R>)
         call();
@@ -87,7 +88,7 @@ template <class F, class... Args>
                                const Args&... args) -> Future<CallResult<F, Args...>> {
     using R = CallResult<F, Args...>;
     check_crosses<F>();
-    (check_argument_crosses<Args>(), ...);
+    (check_argument_crosses<Arriving<Args>>(), ...);
     check_result_crosses<R>();
 
     auto task = std::allocate_shared<CallTask<R>>(TaskAllocator<CallTask<R>>(), pool);
@@ -97,7 +98,7 @@ template <class F, class... Args>
     ByteWriter writer(*bytes);
     try {
         pack(writer, f);
-        (pack(writer, args), ...);
+        (pack_argument(writer, args), ...);
     } catch (const NotShareable& error) {
         rethrow_for_pool(error);
     }
