@@ -30,27 +30,40 @@ void wake(std::atomic<std::uint32_t>& flag, int count) noexcept {
         platform::futex_wake(flag, count);
 }
 
-/// Moves head past tasks that are not queued any more.
-/// \return the state of the oldest queued task, and its slot; nothing when none is queued
 struct Oldest {
     std::uint32_t slot;
     std::uint64_t state;
     std::uint64_t position;
 };
+
+/// What lies where `order` says that the task of `position` does.
+Oldest entry_of(const TaskTable& table, std::uint64_t position) {
+    const std::uint32_t slot = table.order(position).load(relaxed);
+    if (slot >= table.shape.slots)
+        throw CorruptSharedMemory("a pool's table of tasks names a slot that it does not have: "
+                                  "its memory was overwritten; look for a task that writes "
+                                  "where it should not");
+    return {slot, table.slot(slot).state.load(acquire), position};
+}
+
+/// Moves head past tasks that are not queued any more.
+/// \return the state of the oldest queued task, and its slot; nothing when none is queued
 std::optional<Oldest> oldest_queued(const TaskTable& table) {
     TaskHeader& header = *table.header;
     for (;;) {
         std::uint64_t position = header.head.load(acquire);
+        const auto is_queued = [&](const Oldest& entry) {
+            return entry.state == TaskState{position, 0, TaskTag::queued}.word();
+        };
+        // The state is the truth, and a worker that is busy need not look at tail, whose line the
+        // parent writes for each task.
+        if (const Oldest entry = entry_of(table, position); is_queued(entry))
+            return entry;
         if (position >= header.tail.load())
             return std::nullopt;
-        const std::uint32_t slot = table.order(position).load(relaxed);
-        if (slot >= table.shape.slots)
-            throw CorruptSharedMemory("a pool's table of tasks names a slot that it does not have: "
-                                      "its memory was overwritten; look for a task that writes "
-                                      "where it should not");
-        const std::uint64_t state = table.slot(slot).state.load(acquire);
-        if (state == TaskState{position, 0, TaskTag::queued}.word())
-            return Oldest{slot, state, position};
+        // Only what is seen after tail says that a task is not queued any more, not only not yet.
+        if (const Oldest entry = entry_of(table, position); is_queued(entry))
+            return entry;
         // Taken or withdrawn, and who did it has not come to this yet; or `position` is out of
         // date, and then the exchange fails.
         header.head.compare_exchange_strong(position, position + 1);
@@ -95,7 +108,12 @@ bool sleep_idle(const TaskTable& table) {
 bool task_put(const TaskTable& table, std::uint32_t slot) noexcept {
     TaskHeader& header = *table.header;
     const std::uint64_t position = header.tail.load(relaxed); // written by the caller alone
-    const auto is_full = [&] { return position - header.head.load(acquire) >= table.shape.slots; };
+    const auto is_full = [&] {
+        if (position - header.head_seen < table.shape.slots)
+            return false; // the workers write head's line for each task
+        header.head_seen = header.head.load(acquire);
+        return position - header.head_seen >= table.shape.slots;
+    };
     if (is_full()) {
         // Entries of tasks that were withdrawn, which no worker has come past yet.
         try {
@@ -180,8 +198,11 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
         compiler_barrier();
         std::uint64_t position = oldest->position;
         header.head.compare_exchange_strong(position, position + 1);
-        if (header.head.load() != header.tail.load() && !MULTIFORK_MUTANT(keep_asleep))
-            wake(header.idle, 1); // what is left is for somebody who may not have been woken
+        // What is left is for somebody who may not have been woken. Who sets `idle` after this look
+        // at it looks for tasks himself after that.
+        if (header.idle.load() != 0 && header.head.load() != header.tail.load() &&
+            !MULTIFORK_MUTANT(keep_asleep))
+            wake(header.idle, 1);
         return oldest->slot;
     }
 }

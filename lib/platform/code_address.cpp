@@ -3,6 +3,7 @@
 #include <boost/container_hash/hash.hpp>
 #include <link.h>
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 
@@ -72,19 +73,46 @@ std::uint64_t fingerprint_at(const Module& module, std::uintptr_t function) {
     return hash;
 }
 
+/// The functions of the program itself that the thread has looked up last. Going through the
+/// modules takes longer than all the rest of sending a small task; the program stays where it is as
+/// long as the process lives, a child's copy of it too. A library may be unloaded, and another one
+/// come to lie there: it is looked up each time.
+struct Known {
+    std::uintptr_t function = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t fingerprint = 0;
+};
+constinit thread_local std::array<Known, 16> known_by_function{};
+constinit thread_local std::array<Known, 16> known_by_offset{};
+
+Known& place_of(std::array<Known, 16>& known, std::uint64_t key) {
+    return known[(key >> 4 ^ key >> 8) %
+                 known.size()]; // functions mostly begin at a multiple of 16
+}
+
 } // namespace
 
 CodeAddress code_address_of(const void* function) {
     const auto at = reinterpret_cast<std::uintptr_t>(function);
+    Known& known = place_of(known_by_function, at);
+    if (known.function == at && at != 0)
+        return {"", known.offset, known.fingerprint};
     Module module;
     if (!find_module([&](const std::string&, std::uintptr_t, std::uintptr_t begin,
                          std::uintptr_t end) { return at >= begin && at < end; },
                      module))
         return {};
-    return {module.path, at - module.base, fingerprint_at(module, at)};
+    CodeAddress address{module.path, at - module.base, fingerprint_at(module, at)};
+    if (address.module.empty())
+        known = {at, address.offset, address.fingerprint};
+    return address;
 }
 
 const void* code_at(const CodeAddress& address) {
+    Known& known = place_of(known_by_offset, address.offset);
+    if (address.module.empty() && known.function != 0 && known.offset == address.offset &&
+        known.fingerprint == address.fingerprint)
+        return reinterpret_cast<const void*>(known.function);
     Module module;
     if (!find_module(
             [&](const std::string& path, std::uintptr_t base, std::uintptr_t begin,
@@ -97,6 +125,8 @@ const void* code_at(const CodeAddress& address) {
     const std::uintptr_t function = module.base + address.offset;
     if (fingerprint_at(module, function) != address.fingerprint)
         return nullptr;
+    if (address.module.empty())
+        known = {function, address.offset, address.fingerprint};
     return reinterpret_cast<const void*>(function);
 }
 

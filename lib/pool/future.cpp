@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <typeinfo>
 
@@ -47,18 +48,41 @@ std::string type_of(const std::exception_ptr& error) {
 
 } // namespace
 
+/// Enters itself; under the mutex of the state, which is held whenever anybody looks at it.
+struct FutureState::Waiter {
+    explicit Waiter(const FutureState& state) : waiters(state.waiters_), next(waiters) {
+        waiters = this;
+    }
+    ~Waiter() {
+        Waiter** link = &waiters;
+        while (*link != this)
+            link = &(*link)->next;
+        *link = next;
+    }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+    Waiter*& waiters;
+    Waiter* next;
+    std::condition_variable changed;
+};
+
 FutureState::FutureState() = default;
+FutureState::FutureState(FutureSource& whole) noexcept : whole_(&whole) {}
 FutureState::~FutureState() = default;
 
 FutureStatus FutureState::status() const {
-    std::shared_ptr<FutureSource> source;
+    std::shared_ptr<FutureSource> keep;
+    FutureSource* source = whole_;
     {
         const std::scoped_lock hold(mutex_);
-        if (status_ != FutureStatus::pending || source_ == nullptr)
+        if (status_ != FutureStatus::pending)
             return status_;
-        source = source_;
+        keep = source_;
     }
-    return source->has_begun() ? FutureStatus::running : FutureStatus::pending;
+    if (source == nullptr)
+        source = keep.get();
+    return source != nullptr && source->has_begun() ? FutureStatus::running : FutureStatus::pending;
 }
 
 bool FutureState::is_settled() const {
@@ -80,19 +104,20 @@ bool FutureState::wait_before(platform::Deadline deadline) const {
         }
     }
     std::unique_lock lock(mutex_);
+    if (is_settled() || deadline.is_poll())
+        return is_settled();
     const auto settled = [this] { return is_settled(); };
+    Waiter waiter(*this);
     if (deadline.is_never()) {
-        changed_.wait(lock, settled);
+        waiter.changed.wait(lock, settled);
         return true;
     }
-    if (deadline.is_poll())
-        return settled();
     const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(deadline.ns())};
-    return changed_.wait_until(lock, until, settled);
+    return waiter.changed.wait_until(lock, until, settled);
 }
 
 void FutureState::settle(std::unique_lock<std::mutex>& lock) {
-    const auto keep = weak_from_this().lock(); // a callback may drop the last future
+    const auto keep = callbacks_.empty() ? nullptr : weak_from_this().lock(); // they may drop it
     announcer_ = std::this_thread::get_id();
     source_.reset();
     while (!callbacks_.empty()) {
@@ -110,33 +135,43 @@ void FutureState::settle(std::unique_lock<std::mutex>& lock) {
     }
     announced_.store(true, std::memory_order_release);
     announcer_ = {};
+    // Under the lock: a waiter that has it is gone, and so, soon, may be this state.
+    for (Waiter* waiter = waiters_; waiter != nullptr; waiter = waiter->next)
+        waiter->changed.notify_one();
     lock.unlock();
-    changed_.notify_all();
 }
 
-void FutureState::finish(const std::function<void()>& store) {
+std::unique_lock<std::mutex> FutureState::begin_result() {
     std::unique_lock lock(mutex_);
     if (status_ == FutureStatus::cancelled || status_ == FutureStatus::finished)
         throw InvalidState(fmt::format("a result for a future that is {} already; a promise is "
                                        "kept once",
                                        name_of(status_)));
-    store();
+    return lock;
+}
+
+void FutureState::end_result(std::unique_lock<std::mutex> lock) {
     status_ = FutureStatus::finished;
     settle(lock);
 }
 
 void FutureState::set_error(std::exception_ptr error) {
-    finish([&] { error_ = std::move(error); });
+    auto lock = begin_result();
+    error_ = std::move(error);
+    end_result(std::move(lock));
 }
 
 bool FutureState::cancel() {
-    std::shared_ptr<FutureSource> source;
+    std::shared_ptr<FutureSource> keep;
+    FutureSource* source = whole_;
     {
         const std::scoped_lock hold(mutex_);
         if (status_ != FutureStatus::pending)
             return status_ == FutureStatus::cancelled;
-        source = source_;
+        keep = source_;
     }
+    if (source == nullptr)
+        source = keep.get();
     // Without the lock: the source has one of its own, which it holds when it tells of a result.
     if (source != nullptr && !source->withdraw())
         return false;

@@ -56,7 +56,7 @@ std::vector<std::shared_ptr<PoolTask>> MapJob::shares(const std::shared_ptr<MapJ
         auto task = std::make_shared<MapShare>();
         task->map = job;
         task->block = job->block_;
-        task->first = share;
+        task->first = static_cast<std::uint32_t>(share);
         task->limit_ns = limit_ns;
         tasks.push_back(std::move(task));
     }

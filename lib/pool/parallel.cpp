@@ -2,8 +2,8 @@
 
 #include <multifork/error.hpp>
 #include <multifork/platform/clock.hpp>
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/progress_bar.hpp>
-#include <multifork/process/cpu_count.hpp>
 
 #include "pool/within_worker.hpp"
 
@@ -56,7 +56,7 @@ std::size_t workers_for(std::int64_t n_jobs) {
         return static_cast<std::size_t>(n_jobs);
     // A minimum, since -n_jobs may be more than there are, and more than an int64 holds.
     return static_cast<std::size_t>(
-        std::max<std::int64_t>(cpu_count() + 1 + std::max<std::int64_t>(n_jobs, -1'000'000), 1));
+        std::max<std::int64_t>(core_budget() + 1 + std::max<std::int64_t>(n_jobs, -1'000'000), 1));
 }
 
 std::function<void(std::size_t, std::size_t)>

@@ -52,12 +52,10 @@ void PoolCore::Impl::collect() {
     for (;;) {
         const bool found = look(finished);
         complete(finished);
-        {
+        if (ended) { // nobody else writes it
             const std::scoped_lock hold(mutex);
-            if (ended) {
-                collector_changed.notify_all();
-                return;
-            }
+            collector_changed.notify_all();
+            return;
         }
         if (found) {
             looks = 0;
@@ -145,6 +143,8 @@ bool PoolCore::Impl::hear(std::uint32_t seat, std::vector<Finished>& finished) {
     const std::uint32_t tail = says.done_tail.load();
     if (tail == worker.done_head)
         return false;
+    for (std::uint32_t at = worker.done_head; at != tail && at - worker.done_head < 8; ++at)
+        view.expect_result(view.done(seat, at).load(std::memory_order_relaxed));
     // No more than the ring has, whatever the word says.
     for (std::uint32_t i = 0; worker.done_head != tail && i < view.shape.slots; ++i) {
         const std::uint32_t slot = view.done(seat, worker.done_head++).load();
@@ -166,7 +166,6 @@ void PoolCore::Impl::take_result(std::uint32_t slot, std::vector<Finished>& fini
         return;
     }
     Finished done;
-    done.task = in_slot[slot];
     done.slot = slot;
     done.threw = from.outcome == core::TaskOutcome::failed;
     if (from.outcome == core::TaskOutcome::come_again) {
@@ -184,8 +183,8 @@ void PoolCore::Impl::take_result(std::uint32_t slot, std::vector<Finished>& fini
     } else if (from.result_bytes <= core::inline_result_bytes) {
         done.result = {from.result.data(), from.result_bytes};
     }
+    done.task = take_from_slot(slot);
     done.task->place = PoolTask::Place::finished;
-    forget_slot(slot);
     --unfinished;
     finished.push_back(std::move(done));
 }

@@ -63,7 +63,7 @@ struct PoolCore::Impl {
     Life life = Life::open;
     std::string why_broken;
     bool collecting = false; // the collector is there, and known as one of the library's threads
-    bool ended = false;      // no worker is left, and all tasks are completed
+    bool ended = false;      // no worker is left, and all tasks are completed; by the collector
     std::vector<Worker> workers;
     std::vector<std::shared_ptr<PoolTask>> in_slot; // by slot
     std::vector<std::uint32_t> free_slots;
@@ -90,19 +90,19 @@ struct PoolCore::Impl {
     // ---- under the mutex
     void check_open_locked() const;
     /// Hands tasks out, now or when there is room. \return how many workers to wake
-    std::size_t accept(std::span<const std::shared_ptr<PoolTask>> tasks);
+    std::size_t accept(std::span<std::shared_ptr<PoolTask>> tasks);
     void start_worker(std::uint32_t seat);
     /// Of a pool that starts them on demand: whether there is more work than workers.
     [[nodiscard]] bool lacks_workers() const;
     /// Puts pending tasks into free slots. \return how many
     std::size_t fill_slots();
     void give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task);
-    bool put(std::uint32_t slot, const std::shared_ptr<PoolTask>& task);
+    bool put(std::uint32_t slot, PoolTask& task);
     /// Queues the task of this slot once more.
     void put_again(std::uint32_t slot);
     void free_slot(std::uint32_t slot);
-    /// The task of the slot is nobody's now; the slot is free when its result was read.
-    void forget_slot(std::uint32_t slot);
+    /// The task of the slot is the caller's now; the slot is free when its result was read.
+    std::shared_ptr<PoolTask> take_from_slot(std::uint32_t slot);
     /// When the task in the slot, or the chunk of a map that its worker is at, was begun.
     [[nodiscard]] std::int64_t began(std::uint32_t slot) const;
 

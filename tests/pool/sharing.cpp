@@ -1,5 +1,7 @@
 #include <multifork/arena/space.hpp>
 #include <multifork/channel/array.hpp>
+#include <multifork/pool/executor.hpp>
+#include <multifork/pool/parallel_team.hpp>
 #include <multifork/pool/pool.hpp>
 #include <multifork/process/cpu_count.hpp>
 
@@ -126,6 +128,21 @@ MULTIFORK_EACH_START_METHOD(nested_pools_share_the_cores) {
         BOOST_TEST(fits == 1);
     // What is asked for is given.
     BOOST_TEST(pool.apply([] { return mp::Pool{3}.workers(); }) == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(nested_executors_and_threads_share_the_cores) {
+    mp::Pool pool{2};
+    const auto sizes = [](int) {
+        const int own = mp::core_budget();
+        const mp::ProcessPoolExecutor executor;
+        const mp::ThreadPool threads;
+        return executor.max_workers() == own &&
+               mp::ThreadPoolExecutor::default_workers() == std::min(32, own + 4) &&
+               threads.workers() == static_cast<std::size_t>(own) &&
+               mp::detail::workers_for(-1) == static_cast<std::size_t>(own);
+    };
+    for (const bool fits : pool.map(sizes, zeros(2), {.chunk_size = 1}))
+        BOOST_TEST(fits);
 }
 
 BOOST_AUTO_TEST_CASE(the_part_of_a_dead_worker_is_its_successors) {

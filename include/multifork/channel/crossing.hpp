@@ -4,13 +4,13 @@
 #include <multifork/channel/codec.hpp>
 
 #include <array>
-#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <deque>
 #include <list>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <span>
@@ -91,7 +91,10 @@ struct Cross {
             // Not into a T: a closure has no default constructor.
             alignas(T) std::array<std::byte, sizeof(T)> bytes;
             reader.loadBinary(bytes.data(), bytes.size());
-            return std::bit_cast<T>(bytes);
+            // No std::bit_cast: once anybody, std::optional for one, has asked whether a closure of
+            // a function template can be assigned, g++ 12 says that it is not trivially copyable.
+            // (If that comes before the first look at it here, the closure does not cross at all.)
+            return *std::launder(reinterpret_cast<T*>(bytes.data()));
         } else {
             T value{};
             reader(value);

@@ -13,12 +13,12 @@
 
 // The table of tasks of a pool: one process, the parent, hands out tasks; its workers take them.
 //
-//   offset 0    header    tail | head | idle | listening | stop | cores
+//   offset 0    header    tail, head_seen | head | idle, listening, stop, cores
 //          192  workers   128 bytes a seat: what the worker who sits there says
 //          ...  order     4 bytes an entry: the slots of the queued tasks, oldest first, as a ring
 //          ...  done      4 bytes an entry, a ring for each seat: slots that its worker is done
 //          with
-//          ...  slots     512 bytes each, from a multiple of 64 on: task and result
+//          ...  slots     512 bytes each, from a multiple of 64 on: words | task | result
 //
 // There is no lock, and so nothing that a dead worker could hold. The truth about a task is the
 // `state` of its slot, one word, and one store or compare-and-swap changes what the task is:
@@ -50,6 +50,10 @@
 //
 // The parent looks for the tasks of a dead worker in the slots, not in the rings.
 //
+// order[p] is written after the state, and tail after it: who finds queued(p) in the slot that
+// order[p] names has found the task of p, whatever tail says; who finds anything else there knows
+// only if he has seen tail beyond p before that the task of p is not queued any more.
+//
 // A slot has its number in `order` at most as often as it was queued, and the parent never lets
 // tail run away from head by more than the ring has entries.
 //
@@ -79,33 +83,34 @@ struct TaskState {
 };
 inline constexpr std::uint32_t max_seats = 0xFFFF;
 
-inline constexpr std::size_t inline_task_bytes = 176;
+inline constexpr std::size_t inline_task_bytes = 192;
 inline constexpr std::size_t inline_result_bytes = 256;
 
 /// What came of a task.
-enum class TaskOutcome : std::uint64_t {
+enum class TaskOutcome : std::uint32_t {
     done,
     failed,    ///< the result is an exception
     come_again ///< there is more to do: the parent queues it again
 };
 
-struct TaskSlot {
+/// A small task is two lines of the cache for its worker, and its result one more.
+struct alignas(64) TaskSlot {
     std::atomic<std::uint64_t> state;
 
-    // The task, by the parent:
-    std::uint64_t block; ///< offset of the block that holds it; 0: it lies in `task`
-    std::uint64_t bytes; ///< its length
-    std::uint64_t first; ///< of a block with many items: which of them
-    std::uint64_t count;
-    std::uint64_t limited; ///< 1: it has a deadline, and the parent wants to know when it began;
+    // The task, by the parent, which also sets the worker's words to zero:
+    std::uint64_t block;   ///< offset of the block that holds it; 0: it lies in `task`
+    std::uint64_t bytes;   ///< its length
+    std::uint32_t first;   ///< of a block with many items: which of them
+    std::uint32_t limited; ///< 1: it has a deadline, and the parent wants to know when it began;
                            ///< 2: its parts have, which say so themselves
 
     // By the worker:
     std::atomic<std::int64_t> began_ns;
-    TaskOutcome outcome;
     std::uint64_t result_block; ///< as `block`; owned by the table as item `position`
     std::uint64_t result_bytes;
-    std::array<std::byte, inline_task_bytes> task;
+    TaskOutcome outcome;
+
+    alignas(64) std::array<std::byte, inline_task_bytes> task;
     std::array<std::byte, inline_result_bytes> result;
 };
 static_assert(sizeof(TaskSlot) == 512);
@@ -124,6 +129,7 @@ static_assert(sizeof(Seat) == 128);
 
 struct TaskHeader {
     alignas(64) std::atomic<std::uint64_t> tail;
+    std::uint64_t head_seen; ///< by the parent, for itself: head was there, or is further
     alignas(64) std::atomic<std::uint64_t> head;
     alignas(64) std::atomic<std::uint32_t> idle; ///< a worker may be asleep
     std::atomic<std::uint32_t> listening;        ///< the parent may be asleep
@@ -171,6 +177,18 @@ struct TaskTable {
         return *reinterpret_cast<TaskSlot*>(bytes() + shape.slots_offset() +
                                             std::size_t{i} * sizeof(TaskSlot));
     }
+
+    /// \name Soon this slot will be written to, or its result read: another core has its lines
+    /// @{
+    void expect_task(std::uint32_t i) const noexcept {
+        __builtin_prefetch(&slot(i), 1);
+        __builtin_prefetch(&slot(i).task, 1);
+    }
+    void expect_result(std::uint32_t i) const noexcept {
+        __builtin_prefetch(&slot(i));
+        __builtin_prefetch(&slot(i).result);
+    }
+    /// @}
 
 private:
     [[nodiscard]] std::byte* bytes() const noexcept { return reinterpret_cast<std::byte*>(header); }

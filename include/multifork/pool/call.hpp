@@ -3,6 +3,7 @@
 #include <multifork/pool/checks.hpp>
 #include <multifork/pool/pool_core.hpp>
 #include <multifork/pool/task.hpp>
+#include <multifork/pool/task_memory.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -23,10 +24,11 @@ namespace multifork::detail {
 template <class R, class F, class... Args>
 void run_call(TaskRun& run) {
     F f = Cross<F>::read(run.reader);
-    std::tuple<Args...> args{Cross<Args>::read(run.reader)...}; // braces: in this order
+    std::tuple<Arriving<Args>...> args{Cross<Arriving<Args>>::read(run.reader)...}; // in this order
     const auto call = [&]() -> R {
-        return std::apply([&](Args&... each) -> R { return std::invoke(f, std::move(each)...); },
-                          args);
+        return std::apply(
+            [&](Arriving<Args>&... each) -> R { return std::invoke(f, detail::pass(each)...); },
+            args);
     };
     if constexpr (std::is_void_v<R>)
         call();
@@ -37,7 +39,7 @@ void run_call(TaskRun& run) {
 template <class R>
 class CallTask final : public PoolTask, public FutureSource {
 public:
-    explicit CallTask(std::weak_ptr<PoolCore> pool) : pool_(std::move(pool)) {}
+    explicit CallTask(std::weak_ptr<PoolCore> pool) : pool_(std::move(pool)), future_(*this) {}
 
     /// The future's state is a part of the task: one allocation for both.
     [[nodiscard]] static std::shared_ptr<FutureValue<R>>
@@ -86,23 +88,22 @@ template <class F, class... Args>
                                const Args&... args) -> Future<CallResult<F, Args...>> {
     using R = CallResult<F, Args...>;
     check_crosses<F>();
-    (check_argument_crosses<Args>(), ...);
+    (check_argument_crosses<Arriving<Args>>(), ...);
     check_result_crosses<R>();
 
-    auto task = std::make_shared<CallTask<R>>(pool);
+    auto task = std::allocate_shared<CallTask<R>>(TaskAllocator<CallTask<R>>(), pool);
     const arena::Cargo cargo;
     const Scratch bytes;
     pool->write_function(*bytes, &run_call<R, F, Args...>, known_function<R, F, Args...>);
     ByteWriter writer(*bytes);
     try {
         pack(writer, f);
-        (pack(writer, args), ...);
+        (pack_argument(writer, args), ...);
     } catch (const NotShareable& error) {
         rethrow_for_pool(error);
     }
     if (bytes->size() <= core::inline_task_bytes && cargo.empty()) {
-        std::memcpy(task->inline_bytes.data(), bytes->data(), bytes->size());
-        task->inline_size = bytes->size();
+        task->bytes.assign(*bytes);
     } else {
         auto block = std::make_shared<TaskBlock>(pool->table().object(), bytes->size());
         std::memcpy(block->data(), bytes->data(), bytes->size());
@@ -111,8 +112,7 @@ template <class F, class... Args>
     }
     task->limit_ns = pool->options().task_limit.count();
     Future<R> future(CallTask<R>::future_of(task));
-    pool->submit(task);
-    future.shared_state()->set_source(task); // not before: they keep each other until it is done
+    pool->submit(std::move(task));
     return future;
 }
 

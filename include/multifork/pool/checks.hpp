@@ -29,9 +29,9 @@ constexpr void check_argument_crosses() {
     static_assert(Crossable<T>,
                   "an argument of what a Pool runs must cross into its workers: it must be "
                   "trivially copyable without addresses, known to the codec (std::string, "
-                  "containers, structs of these, a serialize()), a handle on a shared object, or "
-                  "a std::span<const T> of what lies in the arena; for a const char* take "
-                  "std::string");
+                  "containers, structs of these, a serialize()), a handle on a shared object, a "
+                  "const char* (whose text crosses), or a std::span<const T> of what lies in the "
+                  "arena");
 }
 template <class R>
 constexpr void check_result_crosses() {

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <multifork/format.hpp>
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/executor_front.hpp>
 #include <multifork/pool/pool.hpp>
 #include <multifork/pool/thread_pool.hpp>
 #include <multifork/process/context.hpp>
-#include <multifork/process/cpu_count.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -65,8 +65,9 @@ struct ThreadPoolExecutorOptions {
 /// \crash     as Pool: nobody hangs, and each task is done or fails
 class ProcessPoolExecutor : public detail::ExecutorFront<detail::PoolCore> {
 public:
-    /// As many workers as there are processors for this process.
-    ProcessPoolExecutor() : ProcessPoolExecutor(cpu_count()) {}
+    /// As many workers as there are processors for this process; within a worker of a pool, its
+    /// part of them: core_budget().
+    ProcessPoolExecutor() : ProcessPoolExecutor(core_budget()) {}
     /// \throws InvalidArgument for less than 1 worker or task for each
     explicit ProcessPoolExecutor(std::int64_t max_workers, ProcessPoolExecutorOptions options = {})
         : ProcessPoolExecutor(max_workers, options, detail::NoInitializer{}) {}
@@ -140,7 +141,7 @@ public:
 /// \fork      a child's copy is of no use, and does no harm
 class ThreadPoolExecutor : public detail::ExecutorFront<detail::ThreadCore> {
 public:
-    /// min(32, processors + 4) threads, for tasks that mostly wait.
+    /// min(32, core_budget() + 4) threads, for tasks that mostly wait.
     ThreadPoolExecutor() : ThreadPoolExecutor(default_workers()) {}
     /// \throws InvalidArgument for less than 1 thread
     explicit ThreadPoolExecutor(std::int64_t max_workers, ThreadPoolExecutorOptions options = {})
@@ -158,7 +159,7 @@ public:
                   {}) {}
 
         [[nodiscard]] static std::int64_t default_workers() {
-            return std::min<std::int64_t>(32, cpu_count() + 4);
+            return std::min<std::int64_t>(32, core_budget() + 4);
         }
         /// The threads of this moment; none before the first task.
         [[nodiscard]] std::vector<PoolThread> threads() const {

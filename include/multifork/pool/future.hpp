@@ -8,7 +8,6 @@
 #include <atomic>
 #include <chrono>
 #include <concepts>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -45,6 +44,8 @@ public:
 class MULTIFORK_API FutureState : public std::enable_shared_from_this<FutureState> {
 public:
     FutureState();
+    /// The state is a part of its source, and lives as long.
+    explicit FutureState(FutureSource& whole) noexcept;
     virtual ~FutureState();
     FutureState(const FutureState&) = delete;
     FutureState& operator=(const FutureState&) = delete;
@@ -63,23 +64,28 @@ public:
     [[nodiscard]] std::string describe(const std::string& value_type) const;
 
 protected:
-    /// Calls `store` if there is no result yet, then the callbacks, then wakes who waits.
-    /// \throws InvalidState
-    void finish(const std::function<void()>& store);
+    /// A result may be stored as long as this is held. \throws InvalidState when there is one
+    [[nodiscard]] std::unique_lock<std::mutex> begin_result();
+    /// It is stored: calls the callbacks, then wakes who waits.
+    void end_result(std::unique_lock<std::mutex> lock);
 
 private:
+    /// One who waits, on its stack: most futures are never waited for.
+    struct Waiter;
+
     [[nodiscard]] bool is_settled() const;
     void settle(std::unique_lock<std::mutex>& lock);
 
     mutable std::mutex mutex_;
-    mutable std::condition_variable changed_;
+    mutable Waiter* waiters_ = nullptr;
     FutureStatus status_ = FutureStatus::pending;
     /// The callbacks have been called: who waits may go. From then on nothing changes any more.
     std::atomic<bool> announced_ = false;
     std::thread::id announcer_; ///< who calls them; for it the future is ready
     std::exception_ptr error_;
     std::vector<std::function<void()>> callbacks_;
-    std::shared_ptr<FutureSource> source_;
+    std::shared_ptr<FutureSource> source_; ///< until there is a result; or
+    FutureSource* const whole_ = nullptr;  ///< what this is a part of
 };
 
 template <class T>
@@ -88,8 +94,12 @@ using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 template <class T>
 class FutureValue final : public FutureState {
 public:
+    using FutureState::FutureState;
+
     void set_value(Stored<T> value) {
-        finish([&] { value_.emplace(std::move(value)); });
+        auto lock = begin_result();
+        value_.emplace(std::move(value));
+        end_result(std::move(lock));
     }
     [[nodiscard]] Stored<T>& value() { return *value_; }
 

@@ -44,8 +44,8 @@ namespace multifork {
 ///
 /// \threads safe: each call has workers of its own
 struct Parallel {
-    /// How many run at once. -1: one for each processor of this process, -2: all but one, and so
-    /// on. 1: none but the caller. 0 is refused.
+    /// How many run at once. -1: one for each processor of this process (core_budget()), -2: all
+    /// but one, and so on. 1: none but the caller. 0 is refused.
     std::int64_t n_jobs = 1;
     ParallelBackend backend = ParallelBackend::processes;
     /// Jobs that are one task. Nothing: so many that a task takes 2 to 20 ms, by what is measured
@@ -144,7 +144,7 @@ struct Cross<AnyJob<Jobs...>> {
     static constexpr bool brings_handles = true;
     static void write(ByteWriter& writer, const AnyJob<Jobs...>& any) {
         writer(static_cast<std::uint64_t>(any.index));
-        any.template visit<0>([&](const auto& one) { write_job(writer, one); });
+        any.template visit<0>([&](const auto& one) { pack(writer, one); });
     }
     static AnyJob<Jobs...> read(ByteReader& reader) {
         std::uint64_t index = 0;

@@ -51,16 +51,6 @@ parallel_progress(int verbose, std::size_t workers,
                   std::function<void(std::size_t, std::size_t)> progress);
 [[noreturn]] MULTIFORK_API void throw_no_job_done(std::chrono::nanoseconds timeout);
 
-/// pack() looks for addresses in plain bytes. What crosses piece by piece packs its pieces itself,
-/// and may well be plain bytes with a function's address in them.
-template <class Job>
-void write_job(ByteWriter& writer, const Job& job) {
-    if constexpr (Cross<Job>::brings_handles)
-        Cross<Job>::write(writer, job);
-    else
-        pack(writer, job);
-}
-
 /// The jobs of a batch. They need not be assignable, as no closure is.
 template <class Job>
 struct JobList {
@@ -73,7 +63,7 @@ struct Cross<JobList<Job>> {
     static void write(ByteWriter& writer, const JobList<Job>& list) {
         writer(static_cast<std::uint64_t>(list.jobs.size()));
         for (const Job& job : list.jobs)
-            write_job(writer, job);
+            pack(writer, job);
     }
     static JobList<Job> read(ByteReader& reader) {
         std::uint64_t count = 0;

@@ -2,6 +2,7 @@
 
 #include <multifork/format.hpp>
 #include <multifork/pool/bind_front.hpp>
+#include <multifork/pool/checks.hpp>
 #include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/error.hpp>
 #include <multifork/pool/future.hpp>
@@ -51,12 +52,18 @@ template <>
 struct Starter<PoolCore> {
     template <class F, class... Args>
     [[nodiscard]] static auto call(const std::shared_ptr<PoolCore>& core, F&& f, Args&&... args) {
+        // Asked at once, not when what is called below is compiled, at the end of the file: see
+        // Cross::read().
+        if constexpr (!Crossable<std::decay_t<F>>)
+            check_crosses<std::decay_t<F>>();
         const std::decay_t<F>& callable = f;
         return call_decayed<std::decay_t<F>, std::decay_t<Args>...>(core, callable, args...);
     }
     template <template <class, class> class Way, class F, class Range>
     [[nodiscard]] static auto map(const std::shared_ptr<PoolCore>& core, F&& f, Range&& items,
                                   const MapOptions& options) {
+        if constexpr (!Crossable<std::decay_t<F>>) // as above
+            check_crosses<std::decay_t<F>>();
         const std::decay_t<F>& callable = f;
         return submit_map<Way>(core, callable, with_size(items), options);
     }

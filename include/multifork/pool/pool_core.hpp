@@ -38,7 +38,7 @@ public:
     /// another process than the one that made it
     void check_open() const;
     /// Hands a task out, now or when there is room. \throws as check_open()
-    void submit(const std::shared_ptr<PoolTask>& task);
+    void submit(std::shared_ptr<PoolTask> task);
     void submit_map(const std::shared_ptr<MapJob>& job);
     /// Takes a task back that nobody has taken. \return false when somebody has
     bool withdraw(PoolTask& task);

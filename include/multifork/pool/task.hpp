@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -90,6 +91,27 @@ private:
     bool published_ = false;
 };
 
+/// The bytes of a task that goes into a slot, for as long as there may be none: few of them lie
+/// here.
+class TaskBytes {
+public:
+    void assign(std::span<const std::byte> bytes) {
+        size_ = static_cast<std::uint32_t>(bytes.size());
+        if (bytes.size() > near_.size())
+            far_ = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
+        if (!bytes.empty())
+            std::memcpy(far_ != nullptr ? far_.get() : near_.data(), bytes.data(), bytes.size());
+    }
+    [[nodiscard]] std::span<const std::byte> get() const noexcept {
+        return {far_ != nullptr ? far_.get() : near_.data(), size_};
+    }
+
+private:
+    std::unique_ptr<std::byte[]> far_;
+    std::uint32_t size_ = 0;
+    std::array<std::byte, 84> near_;
+};
+
 /// A task in the hands of the parent.
 class MULTIFORK_API PoolTask {
 public:
@@ -107,11 +129,9 @@ public:
     virtual bool cancel() { return false; }
 
     // Set before it is submitted:
-    std::array<std::byte, core::inline_task_bytes> inline_bytes; ///< the task, if it fits
-    std::size_t inline_size = 0;
+    TaskBytes bytes; ///< if they fit into a slot, or:
     std::shared_ptr<const TaskBlock> block;
-    std::uint64_t first = 0;
-    std::uint64_t count = 1;
+    std::uint32_t first = 0;
     std::int64_t limit_ns = 0;   ///< 0: as long as it takes
     std::shared_ptr<MapJob> map; ///< if it is a share in one: `first` says which
 

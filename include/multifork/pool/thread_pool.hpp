@@ -1,10 +1,10 @@
 #pragma once
 
 #include <multifork/format.hpp>
+#include <multifork/pool/core_budget.hpp>
 #include <multifork/pool/pool_front.hpp>
 #include <multifork/pool/thread_core.hpp>
 #include <multifork/pool/thread_task.hpp>
-#include <multifork/process/cpu_count.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -62,8 +62,9 @@ template <class Init, class... Args>
 /// \fork      a child's copy is of no use, and does no harm
 class ThreadPool : public detail::PoolFront<detail::ThreadCore> {
 public:
-    /// As many threads as there are processors for this process.
-    ThreadPool() : ThreadPool(cpu_count()) {}
+    /// As many threads as there are processors for this process; within a worker of a Pool, its
+    /// part of them: core_budget().
+    ThreadPool() : ThreadPool(core_budget()) {}
     /// \throws InvalidArgument for less than 1 thread; BrokenThreadPool when the system has no more
     explicit ThreadPool(std::int64_t threads, ThreadPoolOptions options = {})
         : PoolFront(start(threads, std::move(options), {})) {}

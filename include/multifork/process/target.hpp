@@ -33,7 +33,9 @@ void pack(ByteWriter& writer, const T& value) {
     if constexpr (!Crossable<T>) {
         throw_cannot_cross(typeid(T));
     } else {
-        if constexpr (Shareable<T> && std::is_class_v<T> && !std::is_empty_v<T>)
+        // What crosses piece by piece may well have a function's address among its bytes.
+        if constexpr (Shareable<T> && std::is_class_v<T> && !std::is_empty_v<T> &&
+                      !Cross<T>::brings_handles)
             refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
         Cross<T>::write(writer, value);
     }

@@ -1,0 +1,79 @@
+#include <multifork/pool/bind_front.hpp>
+#include <multifork/pool/executor.hpp>
+#include <multifork/pool/pool.hpp>
+#include <multifork/pool/thread_pool.hpp>
+
+#include "support/start_methods.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+// What a task can be given: text by a pointer, as a Process; and functions in odd shapes.
+
+namespace mp = multifork;
+
+namespace {
+
+std::size_t length(const std::string& text) {
+    return text.size();
+}
+std::string said(const char* text) {
+    return text == nullptr ? "nothing" : text;
+}
+int seven() {
+    return 7;
+}
+
+/// When the pool has it somebody asks whether the closure can be assigned, as std::optional and a
+/// ThreadPool do. For one of a function template that changes what g++ 12 says of its bytes.
+template <class T>
+int sum_of_a_closure_that_changes(mp::Pool& pool, T start) {
+    auto f = [sum = start](T x) mutable { return sum += x; };
+    const int first = pool.apply(f, T{2});
+    mp::ThreadPool threads{1};
+    std::optional<decltype(f)> kept(f);
+    return first + threads.apply(f, T{2}) + (*kept)(3);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(pool_arguments)
+
+MULTIFORK_EACH_START_METHOD(text_may_be_given_by_a_pointer) {
+    mp::Pool pool{context, 1};
+    BOOST_TEST(pool.apply(length, "four") == 4u);
+    BOOST_TEST(pool.apply(said, "a literal") == "a literal");
+    std::string own = "of this process alone";
+    auto future = pool.submit(said, own.c_str());
+    own.assign(100, 'x'); // the text was taken when it was submitted
+    BOOST_TEST(future.get() == "of this process alone");
+    const char* const none = nullptr;
+    BOOST_TEST(pool.apply(said, none) == "nothing");
+    BOOST_TEST(pool.apply([](const char* a, int n) { return a[n]; }, "abc", 1) == 'b');
+}
+
+BOOST_AUTO_TEST_CASE(an_executor_takes_text_by_a_pointer) {
+    mp::ProcessPoolExecutor processes{1};
+    BOOST_TEST(processes.submit(said, "text").get() == "text");
+    mp::ThreadPoolExecutor threads{1};
+    BOOST_TEST(threads.submit(said, "text").get() == "text");
+}
+
+MULTIFORK_EACH_START_METHOD(a_function_bound_to_nothing_is_no_captured_address) {
+    mp::Pool pool{context, 1};
+    BOOST_TEST(pool.apply(mp::bind_front(seven)) == 7);
+    BOOST_TEST(pool.apply(mp::bind_front(mp::bind_front(seven))) == 7);
+    int here = 1; // but a closure in it that has captured one is refused
+    BOOST_CHECK_THROW(static_cast<void>(pool.submit(mp::bind_front([&here] { return here; }))),
+                      mp::NotShareable);
+}
+
+BOOST_AUTO_TEST_CASE(a_closure_of_a_function_template_may_change_itself) {
+    mp::Pool pool{1};
+    BOOST_TEST(sum_of_a_closure_that_changes(pool, 1) == 3 + 3 + 4);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
