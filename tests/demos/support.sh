@@ -74,8 +74,10 @@ interrupted_after() {
     shift
     setsid env --default-signal=INT "$program" "$@" >"$scratch/out" 2>&1 &
     main=$!
+    # Before that it is the shell's child, which ignores the signal.
+    until [ "$(readlink "/proc/$main/exe")" = "$program" ]; do sleep 0.005; done
     sleep "$seconds"
-    until kill -s INT -- "-$main" 2>/dev/null; do sleep 0.01; done
+    kill -s INT -- "-$main"
     wait "$main" 2>/dev/null
     got=$?
     [ "$got" = 130 ] || problem "exit code $got after Ctrl-C at $seconds s"
