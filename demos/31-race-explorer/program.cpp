@@ -149,7 +149,7 @@ bool ProgramRace::can_go(std::size_t, const Step& step) {
 }
 
 std::string ProgramRace::stuck_text(std::size_t, const Step& step) {
-    return fmt::format("waits for {} for ever", program_.locks[step.object - most_numbers]);
+    return fmt::format("needs {}", program_.locks[step.object - most_numbers]);
 }
 
 void ProgramRace::annotate(Chronicle& told) {

@@ -36,9 +36,9 @@ std::string drawing_style() {
     // Words have a contrast of 4.5 and more to what is behind them, lines that mean something of 3.
     return R"(
 .m,.q,.h,.s{font:13px ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#24292f}
-.q{fill:#5f6871}.t{font-size:12px}.h,.s,.b{font-weight:700}
+.q{fill:#5f6871}.t{font-size:12px}
 .p,.k{font:15px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:#24292f}
-.k{font-size:13.5px;fill:#5f6871}.b{fill:#b3132b}
+.k{font-size:13.5px;fill:#5f6871}.h,.s,.b,.good{font-weight:700}.b{fill:#b3132b}
 .life{stroke-width:1.5;opacity:.4}.rule{stroke:#eceae4}
 .trusts{stroke-width:5;opacity:.8;stroke-linecap:round}
 .holds{stroke-width:1.5;stroke:#24824a;fill:#2f9e58;fill-opacity:.2}
@@ -52,7 +52,7 @@ std::string drawing_style() {
 .h.l3,.dot.l3{fill:#0b6f6a}.life.l3,.trusts.l3{stroke:#0b6f6a}
 .h.l4,.dot.l4{fill:#a3246f}.life.l4,.trusts.l4{stroke:#a3246f}
 .waitdot.waitdot{fill:#fff;stroke:#a86f00;stroke-width:2}
-.paper{fill:#fff}.good{fill:#17683b;font-weight:700}
+.paper{fill:#fff}.good{fill:#17683b}
 @media (prefers-color-scheme:dark){
 .m,.s,.p{fill:#e4e7eb}.q,.k{fill:#9aa4ae}.b{fill:#ff8a98}
 .rule{stroke:#272c33}.bad{fill:#ff5c72}.badbox{fill:#43161e}

@@ -26,7 +26,9 @@ public:
 
     void space(int height) { y_ += height; }
     void paragraph(std::string_view style, std::string_view text, int size) {
-        const int room = static_cast<int>((width_ - 2 * margin) / letter / size * 15);
+        const bool bold = style.find(' ') != style.npos;
+        const int room =
+            static_cast<int>((width_ - 2 * margin) / (bold ? 1.14 : 1) / letter / size * 15);
         for (const std::string& line : wrapped(text, room)) {
             y_ += size + 6;
             fmt::format_to(std::back_inserter(body_),
