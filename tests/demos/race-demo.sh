@@ -84,7 +84,7 @@ refuses --trace "$scratch/picture"
 expect 1 "No such file or directory" --trace "$scratch/nowhere/picture.html"
 mkdir "$scratch/folder.html"
 expect 1 "Is a directory" --trace "$scratch/folder.html"
-[ -z "$(ls "$scratch" | grep part)" ] || problem "half a picture is left"
+[ -z "$(find "$scratch" -name '*part*')" ] || problem "half a picture is left"
 
 # At 60 columns no line is longer.
 COLUMNS=60 "$program" --step --runs 2 >"$scratch/out"
