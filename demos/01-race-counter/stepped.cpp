@@ -37,7 +37,7 @@ public:
     }
     void annotate(Chronicle& told) override {
         // The store that the other one, which knows nothing of it, stores over.
-        if (counter_.load() == 43)
+        if (!told.went_wrong)
             return;
         for (Moment& moment : told.moments)
             if (moment.text == "store 42") {

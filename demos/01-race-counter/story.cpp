@@ -101,6 +101,8 @@ std::vector<Moment> moments_of(const std::vector<Step>& steps, std::int64_t zero
         moments.push_back(moment);
         if (step.skipped > 0) {
             moment.shape = Moment::Shape::skipped;
+            moment.is_bad = false;
+            moment.is_context = true;
             moment.text = fmt::format("{} more", grouped(step.skipped));
             moment.note.clear();
             moment.state.clear();

@@ -48,7 +48,7 @@ public:
                                    seen.x, seen.y)};
     }
     void annotate(Chronicle& told) override {
-        if (cured_ || seen_x_is_old() == seen_y_is_old())
+        if (!told.went_wrong)
             return;
         // Of the reader's two loads, the second one does not fit.
         for (auto moment = told.moments.rbegin(); moment != told.moments.rend(); ++moment)
@@ -86,8 +86,6 @@ private:
         }
         seen_.store(seen);
     }
-    [[nodiscard]] bool seen_x_is_old() const { return seen_.load().x == 1; }
-    [[nodiscard]] bool seen_y_is_old() const { return seen_.load().y == 1; }
 
     bool cured_;
     mp::Value<std::int64_t> x_{1};

@@ -7,6 +7,7 @@
 #include <multifork/error.hpp>
 #include <multifork/sync/lock.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,12 +27,15 @@ constexpr std::array<std::array<std::string_view, 4>, 2> sentences{{
     {"violets ", "look ", "blue", "!\n"},
 }};
 enum : std::uint16_t { print_lock = 8 };
+constexpr std::string_view on_paper = "On the paper: ";
 
 /// A file without a name; all processes write at its end, as they do on a terminal.
 class Paper {
 public:
     Paper() : fd_(::memfd_create("paper", MFD_CLOEXEC)) {
-        if (fd_ < 0)
+        // Without O_APPEND two writes at once could find the same end: the position that processes
+        // share is not locked for every kind of file.
+        if (fd_ < 0 || ::fcntl(fd_, F_SETFL, O_APPEND) != 0)
             throw mp::Error(std::error_code(errno, std::generic_category()),
                             "cannot make a file in memory to print into");
     }
@@ -40,10 +44,10 @@ public:
     Paper& operator=(const Paper&) = delete;
 
     void wipe() {
-        if (::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) < 0)
+        if (::ftruncate(fd_, 0) != 0)
             fail();
     }
-    /// The processes share the file's position, so that each write goes behind the one before.
+    /// Each write goes behind the one before.
     void print(std::string_view text) {
         if (::write(fd_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
             fail();
@@ -98,19 +102,23 @@ public:
         std::string line = text;
         for (auto at = line.find('\n'); at != std::string::npos; at = line.find('\n'))
             line.replace(at, 1, " / ");
-        return {!right, fmt::format("On the paper: {}", line)};
+        return {!right, std::string(on_paper) + line};
     }
     void annotate(Chronicle& told) override {
-        if (!cured_)
+        if (told.went_wrong)
             order_as_on_paper(told);
-        // A process that goes on in another's line.
-        std::size_t writer = told.lanes.size();
+        // A line that begins in another one, and one that goes on without its beginning.
+        std::string before = ".";
+        std::size_t writer = 0;
         for (Moment& moment : told.moments) {
             if (!moment.text.starts_with("print"))
                 continue;
-            const bool begins = moment.text == "print roses" || moment.text == "print violets";
-            moment.is_bad = writer != told.lanes.size() && writer != moment.lane && !begins;
+            const std::string word = moment.text.substr(6);
+            const bool line_is_new = before == "." || before == "!";
+            const bool begins = word == "roses" || word == "violets";
+            moment.is_bad = line_is_new ? !begins : writer != moment.lane;
             writer = moment.lane;
+            before = word;
         }
     }
     std::vector<std::size_t> bad_schedule() const override { return {0, 1, 1, 0, 0, 0, 1, 1}; }
@@ -121,9 +129,10 @@ public:
 private:
     /// A process may be interrupted between a write and its look at the clock. The paper says in
     /// which order they were.
-    void order_as_on_paper(Chronicle& told) const {
-        const std::string text = paper_.text();
-        const auto place = [&](const Moment& moment) { return text.find(moment.text.substr(6)); };
+    static void order_as_on_paper(Chronicle& told) {
+        const auto place = [&](const Moment& moment) {
+            return told.verdict.find(moment.text.substr(6), on_paper.size());
+        };
         std::stable_sort(told.moments.begin(), told.moments.end(),
                          [&](const Moment& a, const Moment& b) { return place(a) < place(b); });
         for (std::size_t i = told.moments.size(); i-- > 1;)

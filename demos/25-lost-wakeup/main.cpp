@@ -65,7 +65,7 @@ public:
         }
     }
     void annotate(Chronicle& told) override {
-        if (hung_.load() == 0)
+        if (!told.went_wrong)
             return;
         // In real time the demo had to ring once more.
         for (Moment& moment : told.moments)

@@ -40,7 +40,7 @@ public:
         for (std::size_t i = 0; i < count_; ++i)
             names.objects.push_back(fmt::format("{}", i + 1)); // many lanes: short words
         names.objects.emplace_back("eat");
-        names.objects.emplace_back("!stuck");
+        names.objects.emplace_back("!gives up");
         names.acquire = "take";
         names.release = "drop";
         return names;
@@ -113,7 +113,8 @@ private:
         if (taken)
             actor.note(Actor::Access::acquire, name, 0, begin, mp::platform::monotonic_ns());
         else
-            actor.mark(static_cast<std::uint16_t>(count_ + 1));
+            actor.note(Actor::Access::mark, static_cast<std::uint16_t>(count_ + 1),
+                       static_cast<std::int64_t>(fork), begin, mp::platform::monotonic_ns());
         return taken;
     }
     /// Looks for a circle and keeps what it says. \return whether there was one

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace {
 
@@ -33,6 +34,28 @@ struct Outcome {
     std::vector<std::string> fallen;
     Chronicle told;
 };
+
+/// From a process's first moment to its last one.
+std::optional<Stretch> whole_run(const Chronicle& told, std::size_t lane) {
+    std::optional<Stretch> run;
+    for (std::size_t i = 0; i < told.moments.size(); ++i)
+        if (told.moments[i].lane == lane) {
+            run = run.value_or(Stretch{lane, i, i, Stretch::Kind::runs});
+            run->last = i;
+        }
+    return run;
+}
+
+/// All panels to one scale, so that what takes longer is longer.
+void draw_to_scale(std::vector<Chronicle>& panels) {
+    constexpr double rows = 14;
+    std::int64_t longest = 1;
+    for (const Chronicle& panel : panels)
+        if (!panel.moments.empty())
+            longest = std::max(longest, panel.moments.back().at_ns - panel.moments.front().at_ns);
+    for (Chronicle& panel : panels)
+        panel.ns_per_row = static_cast<double>(longest) / rows;
+}
 
 /// \param stride  elements of 8 bytes from one process's number to the next one's
 Outcome count(int processes, std::int64_t increments, std::size_t stride) {
@@ -64,6 +87,9 @@ Outcome count(int processes, std::int64_t increments, std::size_t stride) {
     for (int i = 1; i <= processes; ++i)
         lanes.push_back(fmt::format("Process-{}", i));
     outcome.told = chronicle_of(trace, std::move(lanes), {{"{}"}});
+    for (std::size_t lane = 0; lane < width; ++lane)
+        if (const auto run = whole_run(outcome.told, lane))
+            outcome.told.stretches.push_back(*run);
     outcome.told.title = fmt::format("{} bytes apart", stride * sizeof(std::int64_t));
     outcome.told.verdict =
         fmt::format("{} after {}.", grouped(outcome.got), duration_text(team.took.count()));
@@ -119,6 +145,7 @@ int show(int processes, std::int64_t increments, const std::string& picture_path
                   "same moment (is there one processor only, or are others busy?), or the "
                   "processors share the cache.");
     if (file.is_wanted()) {
+        draw_to_scale(picture.panels);
         file.write(picture);
         fmt::print("\nThe picture is in {}.\n", printable(picture_path));
     }

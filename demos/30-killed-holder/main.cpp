@@ -91,7 +91,10 @@ bool kill_one(Holdable& thing, bool surely, std::mt19937& dice, Chronicle& told)
     const bool usable = thing.try_after_death([&](const std::string& what) {
         add(told, 1, mp::platform::monotonic_ns() - since.load(), what);
     });
-    told.stretches.push_back({0, 0, 1, Stretch::Kind::holds});
+    told.moments[1].is_end = true;
+    // A lock that does not know of its holder's death stays locked.
+    if (surely || !usable)
+        told.stretches.push_back({0, 0, usable ? 1 : Stretch::never, Stretch::Kind::holds});
     told.shape_moments();
     return !usable;
 }
@@ -124,7 +127,8 @@ int show(std::int64_t runs, bool surely, const std::string& picture_path) {
                     "Holder is killed by SIGKILL; then Next tries.",
                     "A lock that knows its holder, and a kernel that tells of deaths, keep the "
                     "others from waiting for the dead.",
-                    {}};
+                    {},
+                    surely};
     title(surely ? "Processes are killed while they hold something"
                  : "Processes are killed while they take and give back");
     const Table table(

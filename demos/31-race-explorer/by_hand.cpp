@@ -77,9 +77,7 @@ std::optional<Played> play_by_hand(const Program& program, std::size_t processes
         Played played{done, {}, {}, team.fallen()};
         if (team.fallen().empty()) {
             played.verdict = race.judge(team.stuck());
-            played.told = team.chronicle();
-            played.told.verdict = played.verdict.text;
-            played.told.went_wrong = played.verdict.wrong;
+            played.told = team.chronicle(played.verdict);
         }
         return played;
     }

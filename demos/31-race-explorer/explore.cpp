@@ -99,9 +99,7 @@ Played play(const Program& program, std::size_t processes, bool locked, const Sc
         throw UsageError(fmt::format("that order has {} steps, but after {} nobody can go on",
                                      schedule.size(), played.schedule.size()));
     played.verdict = race.judge(team.stuck());
-    played.told = team.chronicle();
-    played.told.verdict = played.verdict.text;
-    played.told.went_wrong = played.verdict.wrong;
+    played.told = team.chronicle(played.verdict);
     return played;
 }
 

@@ -161,7 +161,7 @@ private:
             return;
         file_.write({name, fmt::format("{}: {}", program_.name, program_.what),
                      "Real processes, stopped before each step and let go one at a time.", "",
-                     std::move(panels)});
+                     std::move(panels), true});
         fmt::print("\nThe picture is in {}.\n", printable(picture_path_));
     }
 

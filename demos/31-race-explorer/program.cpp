@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace demo {
 
 using multifork::lab::Access;
@@ -147,7 +149,30 @@ bool ProgramRace::can_go(std::size_t, const Step& step) {
 }
 
 std::string ProgramRace::stuck_text(std::size_t, const Step& step) {
-    return fmt::format("waits for {} for ever", program_.locks[step.object - most_numbers]);
+    return fmt::format("needs {}", program_.locks[step.object - most_numbers]);
+}
+
+void ProgramRace::annotate(Chronicle& told) {
+    if (!told.went_wrong)
+        return;
+    const auto is_marked = [&] {
+        return std::any_of(told.moments.begin(), told.moments.end(),
+                           [](const Moment& moment) { return moment.is_bad; });
+    };
+    // A store between another one's load and its store to the same number: it is stored over.
+    for (const Stretch& stretch : told.stretches)
+        for (std::size_t i = stretch.first;
+             stretch.kind == Stretch::Kind::trusts && i < stretch.last && i < told.moments.size();
+             ++i) {
+            const std::string& text = told.moments[stretch.first].text; // "load x 41"
+            const std::string store = "store" + text.substr(4, text.rfind(' ') - 3);
+            if (told.moments[i].lane != stretch.lane && told.moments[i].text.starts_with(store))
+                told.moments[i].is_bad = true;
+        }
+    // Otherwise what was loaded last does not fit what was loaded before.
+    for (auto moment = told.moments.rbegin(); moment != told.moments.rend() && !is_marked();
+         ++moment)
+        moment->is_bad = moment->text.starts_with("load");
 }
 
 std::vector<std::size_t> ProgramRace::steps() const {

@@ -69,6 +69,7 @@ public:
     [[nodiscard]] std::vector<std::size_t> bad_schedule() const override { return {}; }
     [[nodiscard]] bool can_go(std::size_t part, const multifork::lab::Step& step) override;
     [[nodiscard]] std::string stuck_text(std::size_t, const multifork::lab::Step& step) override;
+    void annotate(Chronicle& told) override;
 
     /// Steps of each process at most.
     [[nodiscard]] std::vector<std::size_t> steps() const;

@@ -1,5 +1,6 @@
 #include "toolkit/chronicle.hpp"
 
+#include "toolkit/entries.hpp"
 #include "toolkit/text.hpp"
 
 #include <fmt/format.h>
@@ -13,24 +14,15 @@ namespace {
 using multifork::lab::Access;
 using multifork::lab::TraceEvent;
 
-struct Entry {
-    TraceEvent event;
-    std::size_t lane = 0;
-    std::int64_t at = 0;
-    bool begins_wait = false;
-};
-
-std::string object_name(const Names& names, std::uint16_t object) {
-    return object < names.objects.size() ? names.objects[object] : "";
-}
-
 std::string words(std::string_view verb, const std::string& name) {
     return name.empty() ? std::string(verb) : fmt::format("{} {}", verb, name);
 }
 
 std::string text_of(const Names& names, const Entry& entry) {
     const TraceEvent& event = entry.event;
-    const std::string name = object_name(names, event.object);
+    const std::string name = names.of(event.object);
+    if (entry.begins_wait && event.access == Access::mark)
+        return words("wait for", names.of(event.value));
     const std::string value = grouped(event.value);
     switch (event.access) {
     case Access::load:
@@ -53,97 +45,82 @@ std::string text_of(const Names& names, const Entry& entry) {
     return text;
 }
 
-/// A load was made between its two times. Where another process stored meanwhile, its value tells
-/// whether that was before or after the load.
-void place_load(const std::vector<Entry>& all, Entry& load) {
-    for (const Entry& other : all)
-        if (other.lane != load.lane && other.event.access == Access::store &&
-            other.event.object == load.event.object && other.event.end > load.event.begin &&
-            other.event.end < load.event.end && other.event.value != load.event.value)
-            load.at = load.event.begin;
-}
-
-/// When a process that took something began to wait for it: another held it, and gave it back
-/// meanwhile. Empty when it did not have to wait.
-std::optional<std::int64_t> waited_since(const std::vector<Entry>& all, const Entry& taker) {
-    std::optional<std::int64_t> taken_by_other;
-    for (const Entry& other : all) {
-        if (other.lane == taker.lane || other.event.object != taker.event.object ||
-            other.at > taker.at)
+/// Which lock a process holds again when it wakes: the one that it took last.
+std::optional<std::uint16_t> lock_of_sleeper(const std::vector<Entry>& all, std::size_t woken) {
+    for (std::size_t i = woken; i-- > 0;) {
+        const Access access = all[i].event.access;
+        if (all[i].lane != all[woken].lane || all[i].begins_wait)
             continue;
-        if (other.event.access == Access::acquire)
-            taken_by_other = other.at;
-        if (other.event.access == Access::release && other.at > taker.event.begin && taken_by_other)
-            return std::max(taker.event.begin, *taken_by_other);
+        if (access == Access::release)
+            return std::nullopt;
+        if (access == Access::acquire)
+            return all[i].event.object;
     }
     return std::nullopt;
 }
 
-std::vector<Entry> entries_of(const multifork::lab::Trace& trace) {
-    std::vector<Entry> all;
-    for (std::size_t lane = 0; lane < trace.lanes(); ++lane)
-        for (const TraceEvent& event : trace.events(lane))
-            all.push_back({event, lane, event.end});
-    const auto earlier = [](const Entry& a, const Entry& b) {
-        return a.at != b.at ? a.at < b.at : a.event.sequence < b.event.sequence;
-    };
-    for (Entry& entry : all)
-        if (entry.event.access == Access::load)
-            place_load(all, entry);
-    std::stable_sort(all.begin(), all.end(), earlier);
-
-    std::vector<Entry> waits;
-    for (const Entry& entry : all) {
-        std::optional<std::int64_t> since;
-        if (entry.event.access == Access::acquire)
-            since = waited_since(all, entry);
-        if (entry.event.access == Access::wait)
-            since = entry.event.begin;
-        if (since)
-            waits.push_back({entry.event, entry.lane, *since, true});
+/// What begins with that moment, if anything does, without its end.
+std::optional<Stretch::Kind> begins_with(const std::vector<Entry>& all, std::size_t first) {
+    const Entry& begin = all[first];
+    if (begin.begins_wait)
+        return Stretch::Kind::waits;
+    switch (begin.event.access) {
+    case Access::load:
+        return Stretch::Kind::trusts;
+    case Access::acquire:
+        return Stretch::Kind::holds;
+    case Access::wait:
+        if (lock_of_sleeper(all, first))
+            return Stretch::Kind::holds;
+        return std::nullopt;
+    case Access::store:
+    case Access::compute:
+    case Access::release:
+    case Access::mark:
+        return std::nullopt;
     }
-    all.insert(all.end(), waits.begin(), waits.end());
-    std::stable_sort(all.begin(), all.end(), earlier);
-    return all;
+    return std::nullopt;
 }
 
-/// The moment, after `first`, with which what began there ends; 0 when nothing began.
-std::size_t end_of(const std::vector<Entry>& all, std::size_t first, Stretch::Kind& kind) {
+/// The moment with which what began with `first` ends; nothing when it does not end.
+std::optional<std::size_t> end_of(const std::vector<Entry>& all, std::size_t first,
+                                  Stretch::Kind kind) {
     const Entry& begin = all[first];
-    const bool load = begin.event.access == Access::load;
-    kind = begin.begins_wait ? Stretch::Kind::waits
-           : load            ? Stretch::Kind::trusts
-                             : Stretch::Kind::holds;
-    if (!begin.begins_wait && !load && begin.event.access != Access::acquire)
-        return 0;
+    const bool woken = kind == Stretch::Kind::holds && begin.event.access == Access::wait;
+    const std::uint16_t object = woken ? *lock_of_sleeper(all, first) : begin.event.object;
     for (std::size_t i = first + 1; i < all.size(); ++i) {
         const Entry& next = all[i];
-        if (next.lane != begin.lane || next.event.object != begin.event.object)
+        if (next.lane != begin.lane)
             continue;
-        switch (next.event.access) {
-        case Access::acquire:
-        case Access::wait:
-            if (begin.begins_wait)
-                return i;
-            break;
-        case Access::release:
-            if (kind == Stretch::Kind::holds)
-                return i;
-            break;
-        case Access::load:
-            if (load)
-                return 0;
-            break;
-        case Access::store:
-            if (load)
-                return i;
-            break;
-        case Access::compute:
-        case Access::mark:
-            break;
-        }
+        const Access access = next.event.access;
+        // Who sleeps on a condition has given up the lock that it took last.
+        if (kind == Stretch::Kind::holds && access == Access::wait && next.begins_wait &&
+            lock_of_sleeper(all, i) == object)
+            return i;
+        if (next.event.object != object)
+            continue;
+        if (kind == Stretch::Kind::waits && access == begin.event.access)
+            return i;
+        if (kind == Stretch::Kind::holds && access == Access::release)
+            return i;
+        if (kind == Stretch::Kind::trusts && access == Access::load)
+            return std::nullopt;
+        if (kind == Stretch::Kind::trusts && access == Access::store)
+            return i;
     }
-    return 0;
+    return std::nullopt;
+}
+
+/// Who gave back what the one waited for that took it with moment `to`, having begun with `first`.
+std::optional<std::size_t> given_by(const std::vector<Entry>& all, std::size_t first,
+                                    std::size_t to) {
+    if (all[to].event.access != Access::acquire)
+        return std::nullopt;
+    for (std::size_t i = to; i-- > first;)
+        if (all[i].event.access == Access::release && all[i].lane != all[to].lane &&
+            all[i].event.object == all[to].event.object)
+            return i;
+    return std::nullopt;
 }
 
 } // namespace
@@ -174,7 +151,7 @@ Chronicle chronicle_of(const multifork::lab::Trace& trace, std::vector<std::stri
     Chronicle chronicle;
     chronicle.lanes = std::move(lanes);
     chronicle.state_title = names.state_title;
-    const std::vector<Entry> all = entries_of(trace);
+    const std::vector<Entry> all = entries_of(trace, names);
     std::string state;
     for (std::size_t i = 0; i < all.size(); ++i) {
         const Entry& entry = all[i];
@@ -194,10 +171,16 @@ Chronicle chronicle_of(const multifork::lab::Trace& trace, std::vector<std::stri
         moment.is_wait = entry.begins_wait;
         moment.state = state;
         chronicle.moments.push_back(std::move(moment));
-        Stretch stretch{entry.lane, i, 0, Stretch::Kind::trusts};
-        stretch.last = end_of(all, i, stretch.kind);
-        if (stretch.last != 0)
-            chronicle.stretches.push_back(stretch);
+        const auto kind = begins_with(all, i);
+        if (!kind)
+            continue;
+        const auto end = end_of(all, i, *kind);
+        if (end)
+            chronicle.stretches.push_back({entry.lane, i, *end, *kind});
+        else if (kind == Stretch::Kind::holds)
+            chronicle.kept.push_back({entry.lane, i, Stretch::never, *kind});
+        if (const auto giver = end ? given_by(all, i, *end) : std::nullopt)
+            chronicle.hand_overs.push_back({*giver, *end});
     }
     chronicle.shape_moments();
     return chronicle;
@@ -214,6 +197,12 @@ void add_ending(Chronicle& chronicle, std::size_t lane, const std::string& text)
         moment.state = chronicle.moments.back().state;
     }
     chronicle.moments.push_back(std::move(moment));
+    for (const Stretch& stretch : chronicle.kept)
+        if (stretch.lane == lane)
+            chronicle.stretches.push_back(stretch);
+    chronicle.stretches.push_back(
+        {lane, chronicle.moments.size() - 1, Stretch::never, Stretch::Kind::waits});
+    chronicle.shape_moments();
 }
 
 void tell(const Chronicle& chronicle) {

@@ -126,11 +126,13 @@ void GatedTeam::go(std::size_t part) {
     settle();
 }
 
-Chronicle GatedTeam::chronicle() {
+Chronicle GatedTeam::chronicle(const Race::Verdict& verdict) {
     const Names names = race_.names();
     Chronicle told = chronicle_of(trace_, lanes_, names);
     for (const std::size_t part : stuck_)
         add_ending(told, part, race_.stuck_text(part, gate_.next(part)));
+    told.verdict = verdict.text;
+    told.went_wrong = verdict.wrong;
     race_.annotate(told);
     return told;
 }

@@ -44,8 +44,8 @@ public:
         return processes_[part];
     }
 
-    /// What they did in this round.
-    [[nodiscard]] Chronicle chronicle();
+    /// What they did in this round, and how it ended, if it has ended.
+    [[nodiscard]] Chronicle chronicle(const Race::Verdict& verdict = {});
 
 private:
     void be_part(std::size_t me, Sign& sign);

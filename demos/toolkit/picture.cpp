@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -64,6 +65,17 @@ void PictureFile::write(const Picture& picture) {
         ::unlink(part_path_.c_str());
         cannot(path_, error);
     }
+}
+
+std::string provenance(const Picture& picture) {
+    return fmt::format("Written by the demo {}: real processes, {}. Times were measured, in the "
+                       "order in which the steps took effect{}.",
+                       picture.demo,
+                       picture.forced ? "whose order of steps was forced" : "as they ran",
+                       std::any_of(picture.panels.begin(), picture.panels.end(),
+                                   [](const Chronicle& panel) { return panel.ns_per_row > 0; })
+                           ? ", and are drawn to scale"
+                           : ", and are not drawn to scale");
 }
 
 std::string escaped(std::string_view text) {

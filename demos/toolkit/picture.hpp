@@ -16,6 +16,7 @@ struct Picture {
     std::string lead;
     std::string moral;
     std::vector<Chronicle> panels;
+    bool forced = false; ///< the order of steps was, by gates
 };
 
 /// The file that --trace names. It is opened before the demo begins, so that a wrong name costs no
@@ -51,8 +52,8 @@ private:
 
 /// A drawing of one panel, for html_of(). \param width  in pixels
 [[nodiscard]] std::string panel_svg(const Chronicle& panel, int width);
-/// The style rules of such drawings, light and dark.
-[[nodiscard]] std::string drawing_style();
+/// Where the picture comes from, in a sentence or two for its foot.
+[[nodiscard]] std::string provenance(const Picture& picture);
 /// The text with &, <, > and quotes replaced.
 [[nodiscard]] std::string escaped(std::string_view text);
 

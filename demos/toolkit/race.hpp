@@ -54,7 +54,8 @@ public:
 
     /// For real timing: looks after those that hang, now and then, in the demo's main process.
     virtual void watch() {}
-    /// Marks what went wrong.
+    /// Marks what went wrong, in a round that may have been followed by others: what was then is in
+    /// the chronicle, verdict included, and not in the race's own members any more.
     virtual void annotate(Chronicle&) {}
     [[nodiscard]] virtual std::size_t steps_at_most() const { return 256; }
 };

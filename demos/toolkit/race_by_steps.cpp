@@ -53,11 +53,8 @@ Tally race_by_steps(const MakeRace& make, bool cured, std::int64_t rounds,
         ++tally.rounds;
         const Race::Verdict verdict = race->judge(team->stuck());
         tally.wrong += verdict.wrong ? 1 : 0;
-        if (!tally.example || (verdict.wrong && !tally.example->went_wrong)) {
-            tally.example = team->chronicle();
-            tally.example->verdict = verdict.text;
-            tally.example->went_wrong = verdict.wrong;
-        }
+        if (!tally.example || (verdict.wrong && !tally.example->went_wrong))
+            tally.example = team->chronicle(verdict);
         watch(static_cast<double>(tally.rounds) / static_cast<double>(rounds));
     }
     tally.took_ns = multifork::platform::monotonic_ns() - begin;

@@ -66,7 +66,7 @@ public:
             paragraph(demo_.moral);
         }
         if (file.is_wanted()) {
-            Picture picture{demo_.name, demo_.title, demo_.lead, demo_.moral, {}};
+            Picture picture{demo_.name, demo_.title, demo_.lead, demo_.moral, {}, step_};
             for (const Tally* tally : {&without, &with})
                 if (tally->example)
                     picture.panels.push_back(*tally->example);

@@ -16,11 +16,6 @@ Ink ink_of(std::size_t lane) {
     return lane % 2 == 0 ? Ink::first : Ink::second;
 }
 
-std::string time_text(std::int64_t ns) {
-    const std::string text = duration_text(ns < 0 ? -ns : ns);
-    return ns == 0 ? text : (ns < 0 ? "-" : "+") + text;
-}
-
 std::string_view mark(Moment::Shape shape) {
     switch (shape) {
     case Moment::Shape::opens:
@@ -38,6 +33,17 @@ std::string_view mark(Moment::Shape shape) {
 }
 
 } // namespace
+
+std::string marked_text(const Moment& moment) {
+    const std::string cross(glyphs().cross);
+    const bool has_it = moment.text.starts_with(cross + " ") || moment.text.ends_with(" " + cross);
+    return moment.is_bad && !has_it ? moment.text + " " + cross : moment.text;
+}
+
+std::string offset_text(std::int64_t ns) {
+    const std::string text = duration_text(ns < 0 ? -ns : ns);
+    return ns == 0 ? text : (ns < 0 ? "-" : "+") + text;
+}
 
 void draw_timeline(const std::vector<std::string>& lanes, const std::string& state_title,
                    const std::vector<Moment>& moments) {
@@ -58,7 +64,7 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
     for (const Moment& moment : moments) {
         const bool skipped = moment.shape == Moment::Shape::skipped;
         line = "  ";
-        line += paint(Ink::quiet, pad_left(skipped ? "" : time_text(moment.at_ns), time_width));
+        line += paint(Ink::quiet, pad_left(skipped ? "" : offset_text(moment.at_ns), time_width));
         line += "   ";
         for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
             const Ink ink = ink_of(lane);
@@ -67,11 +73,16 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
                 line += paint(ink, through) + repeat(" ", lane_width - 1);
                 continue;
             }
-            std::string text = moment.text;
+            std::string text = marked_text(moment);
+            // Where there is no room for a cross behind the text it stands before it.
+            const bool is_long = columns(text) > lane_width - 3 && text != moment.text;
+            if (is_long)
+                text = moment.text;
             if (columns(text) + columns(moment.note) <= lane_width - 3)
                 text += moment.note;
             text = pad_right(printable(text, lane_width - 3), lane_width - 2);
-            line += paint(ink, mark(moment.shape)) + " ";
+            line += is_long ? paint(Ink::bad, glyphs().cross) : paint(ink, mark(moment.shape));
+            line += " ";
             line += paint(moment.is_bad                         ? Ink::bad
                           : moment.is_context || moment.is_wait ? Ink::quiet
                                                                 : ink,

@@ -21,7 +21,13 @@ struct Moment {
     bool is_context = false; ///< drawn quietly
     bool is_bad = false;     ///< drawn in the ink of what went wrong
     bool is_wait = false;    ///< drawn in the ink of waiting
+    bool is_end = false;     ///< of the process's life
 };
+
+/// What a moment says; with a cross, when it is bad, for those who do not see its ink.
+[[nodiscard]] std::string marked_text(const Moment& moment);
+/// How far from the beginning: "0 ns", "+12.3 µs", "-60 ns".
+[[nodiscard]] std::string offset_text(std::int64_t ns);
 
 /// Draws what several processes did, time going down, a lane each:
 ///

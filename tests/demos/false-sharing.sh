@@ -14,5 +14,10 @@ refuses --increments 0
 refuses --step
 refuses --trace "$scratch/picture.txt"
 ended_by INT group 3 --increments 10000000000
+ended_by KILL group 3 --increments 10000000000
+for moment in 0 0.02 0.1 0.3; do
+    interrupted_after "$moment" --increments 10000000000
+done
+COLUMNS=30 "$program" --increments 1000 >/dev/null || problem "fails at 30 columns"
 ended_by KILL main 3 --increments 10000000000
 finish

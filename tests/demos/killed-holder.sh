@@ -16,5 +16,10 @@ refuses --runs 1000000
 refuses --nonsense
 refuses --trace "$scratch/picture.txt"
 ended_by INT group 1 --step --runs 100000
+ended_by KILL group 1 --step --runs 100000
+for moment in 0 0.02 0.1 0.3; do
+    interrupted_after "$moment" --runs 100000
+done
+COLUMNS=30 "$program" --step --runs 2 >/dev/null || problem "fails at 30 columns"
 ended_by KILL main 1 --runs 100000
 finish

@@ -47,6 +47,10 @@ fi
 long=(--processes 3 --increments 500000000)
 ended_by INT group 4 "${long[@]}"
 ended_by INT main 4 "${long[@]}"
+for moment in 0 0.02 0.1 0.3; do
+    interrupted_after "$moment" "${long[@]}"
+done
+COLUMNS=30 "$program" "${few[@]}" >/dev/null || problem "fails at 30 columns"
 ended_by TERM main 4 "${long[@]}"
 ended_by KILL main 4 "${long[@]}"
 ended_by KILL group 4 "${long[@]}"

@@ -14,7 +14,8 @@ mapfile -t row < <(rows)
 [ "${#row[@]}" = 2 ] || problem "not two rows: $(cat "$scratch/out")"
 [ "${row[0]% *}" = 100 ] && [ "${row[0]#* }" -ge 99 ] || problem "without the cure: ${row[0]}"
 [ "${row[1]}" = "100 0" ] || problem "with the cure: ${row[1]}"
-grep -q "✗" "$scratch/out" || problem "the time line does not show what went wrong"
+grep -qE '^ +(0 ns|\+[0-9,.]+ .s) .*✗' "$scratch/out" ||
+    problem "the time line does not show what went wrong"
 grep -q $'\033' "$scratch/out" && problem "colours in a pipe"
 
 # With real timing the fault is a matter of luck, the cure is not.
@@ -43,17 +44,39 @@ if command -v xmllint >/dev/null; then
     xmllint --noout "$scratch/picture.svg" || problem "the drawing is no XML"
 fi
 if command -v python3 >/dev/null; then
-    python3 - "$scratch/picture.json" <<'END' || problem "the trace is not what Perfetto takes"
-import json, sys
-trace = json.load(open(sys.argv[1]))
-events = trace["traceEvents"]
-assert {e["ph"] for e in events} >= {"M", "i"}
-assert {e["args"]["name"] for e in events if e["name"] == "process_name"}
-for e in events:
-    assert isinstance(e["pid"], int) and isinstance(e["tid"], int) and e["name"]
-    assert e["ph"] == "M" or e["ts"] >= 0
-    assert e["ph"] != "X" or e["dur"] >= 0
-assert any(e.get("cat") == "fault" for e in events), "nothing is marked"
+    # Whatever real timing brings: what went wrong is marked in its picture, too.
+    expect 0 "The picture is in" --short --trace "$scratch/real.json"
+    read -r _ real_faults < <(rows)
+    python3 - "$scratch" "$real_faults" <<'END' || problem "a trace is not what Perfetto takes"
+import collections, json, sys
+scratch, real_faults = sys.argv[1], int(sys.argv[2])
+for name, is_marked in ("picture", True), ("real", real_faults > 0):
+    events = json.load(open(f"{scratch}/{name}.json"))["traceEvents"]
+    assert {e["ph"] for e in events} >= {"M", "i"}
+    assert {e["args"]["name"] for e in events if e["name"] == "process_name"}
+    threads = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
+    slices = collections.defaultdict(list)
+    flows = collections.defaultdict(list)
+    for e in events:
+        assert isinstance(e["pid"], int) and isinstance(e["tid"], int) and e["name"]
+        assert e["ph"] in ("M", "C") or (e["pid"], e["tid"]) in threads, "a thread without a name"
+        assert e["ph"] == "M" or isinstance(e["ts"], (int, float))
+        if e["ph"] == "X":
+            assert e["dur"] >= 0
+            slices[e["pid"], e["tid"]].append((e["ts"], -e["dur"]))
+        if e["ph"] in "sf":
+            flows[e["id"]].append((e["ts"], e["ph"]))
+    for times in slices.values():
+        open_ends = []
+        for begin, minus_length in sorted(times):
+            while open_ends and open_ends[-1] <= begin:
+                open_ends.pop()
+            end = begin - minus_length
+            assert not open_ends or end <= open_ends[-1] + 1e-6, "slices overlap"
+            open_ends.append(end)
+    for both in flows.values():
+        assert [ph for _, ph in sorted(both)] == ["s", "f"], "a flow without begin or end"
+    assert not is_marked or any(e.get("cat") == "fault" for e in events), "nothing is marked"
 END
 fi
 refuses --trace "$scratch/picture.png"
@@ -61,11 +84,13 @@ refuses --trace "$scratch/picture"
 expect 1 "No such file or directory" --trace "$scratch/nowhere/picture.html"
 mkdir "$scratch/folder.html"
 expect 1 "Is a directory" --trace "$scratch/folder.html"
-[ -z "$(ls "$scratch" | grep part)" ] || problem "half a picture is left"
+[ -z "$(find "$scratch" -name '*part*')" ] || problem "half a picture is left"
 
 # At 60 columns no line is longer.
 COLUMNS=60 "$program" --step --runs 2 >"$scratch/out"
 [ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
+# A narrower terminal breaks them, and nothing else.
+COLUMNS=30 "$program" --step --runs 2 >"$scratch/out" || problem "fails at 30 columns"
 "$program" --step --runs 2 2>"$scratch/err" | head -n 1 >/dev/null
 [ -s "$scratch/err" ] && problem "noise on a closed pipe: $(cat "$scratch/err")"
 "$program" --step --runs 2 >/dev/full 2>/dev/null && problem "success although the disk is full"
@@ -76,6 +101,10 @@ for mode in --step ""; do
     # Where rounds end with processes that hang, they come and go.
     ended_by INT group 2 "${long[@]}"
     ended_by KILL main 2 "${long[@]}"
+    ended_by KILL group 2 "${long[@]}"
+    for moment in 0 0.01 0.03 0.1 0.4; do
+        interrupted_after "$moment" "${long[@]}"
+    done
 done
 
 # A process that is killed is noticed, and nobody waits for it.

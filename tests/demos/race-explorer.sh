@@ -32,6 +32,12 @@ refuses --nonsense
 refuses </dev/null # no terminal to choose at
 
 ended_by INT group 4 --exhaustive --processes 3 --program account --limit 100000
+long=(--exhaustive --processes 3 --program account --limit 100000)
+ended_by KILL group 4 "${long[@]}"
+for moment in 0 0.02 0.1 0.3; do
+    interrupted_after "$moment" "${long[@]}"
+done
+COLUMNS=30 "$program" --replay 111222 >/dev/null || problem "fails at 30 columns"
 ended_by KILL main 4 --exhaustive --processes 3 --program account --limit 100000
 
 # At a terminal: keys choose, and the terminal is as it was before, after an end and after Ctrl-C.

@@ -68,6 +68,22 @@ ended_by() {
     until_gone "SIG$signal to its $whom"
 }
 
+# interrupted_after SECONDS ARG…: Ctrl-C at that time, whatever the demo does at that moment.
+interrupted_after() {
+    local seconds=$1 main got
+    shift
+    setsid env --default-signal=INT "$program" "$@" >"$scratch/out" 2>&1 &
+    main=$!
+    # Before that it is the shell's child, which ignores the signal.
+    until [ "$(readlink "/proc/$main/exe")" = "$program" ]; do sleep 0.005; done
+    sleep "$seconds"
+    kill -s INT -- "-$main"
+    wait "$main" 2>/dev/null
+    got=$?
+    [ "$got" = 130 ] || problem "exit code $got after Ctrl-C at $seconds s"
+    until_gone "Ctrl-C at $seconds s"
+}
+
 # refuses ARG…: bad usage: exit code 2, one line that says why, one that points to --help.
 refuses() {
     expect 2 "--help" "$@"
