@@ -3,6 +3,7 @@
 
 #include <multifork/error.hpp>
 #include <multifork/lab/step_gate.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <fmt/format.h>
 
@@ -52,8 +53,11 @@ void StepGate::Part::step(const Step& next) {
     if (cell_->turns.load() == open_gate)
         return;
     static_cast<void>(liveness::enter(domain)); // the bell, for the wake-up that is owed
-    cell_->next = next;
+    if (!MULTIFORK_MUTANT(arrive_first))
+        cell_->next = next;
     arrive(0);
+    if (MULTIFORK_MUTANT(arrive_first))
+        cell_->next = next;
     for (;;) {
         liveness::Sleep sleep(domain);
         const std::uint32_t turns = cell_->turns.load();
@@ -99,7 +103,8 @@ Standing StepGate::wait(std::size_t index) const {
         if (standing != Standing::running)
             return standing;
         sleep.while_equal(at.arrivals, arrivals);
-        if (name != liveness::nobody && !sleep.while_alive(name))
+        if (name != liveness::nobody && !MULTIFORK_MUTANT(deaf_director) &&
+            !sleep.while_alive(name))
             continue; // look() will say so
         static_cast<void>(sleep.wait(platform::Deadline::never()));
     }

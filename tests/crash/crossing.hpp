@@ -83,8 +83,7 @@ inline Scenario write_an_order() {
         const arena::ProcessId child = arena::begin_child(order.name, false);
         // It ends with the victim: one without a pid has ten seconds to come to be.
         arena::born_as(child, static_cast<std::uint32_t>(::getpid()));
-        std::vector<arena::Object> kept;
-        static_cast<void>(detail::write_order(std::move(order), {}, target, child, kept));
+        static_cast<void>(detail::write_order(std::move(order), {}, target, child));
         arena::end_child(child);
     };
     return scenario;

@@ -13,10 +13,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -162,6 +164,33 @@ MULTIFORK_EACH_START_METHOD(exceptions_that_leave_the_target) {
     BOOST_TEST(number.type_name() == "int");
     const mp::RemoteError pointer = error_of([] { throw "text"; });
     BOOST_TEST(pointer.type_name().find("char const*") != std::string::npos);
+}
+
+// As at the end of main(): a thread that is joinable and one that is detached look the same.
+MULTIFORK_EACH_START_METHOD(threads_that_a_target_leaves_running_end_with_it) {
+    support::run_in_child(context, [] {
+        static const auto* const left = new std::thread(support::sleep_for_ever); // reachable
+        support::demand(left->joinable());
+        std::thread(support::sleep_for_ever).detach();
+    });
+}
+
+// Who wants them waited for, as in Python, gives them to an exit handler.
+MULTIFORK_EACH_START_METHOD(a_thread_that_an_exit_handler_joins_is_waited_for) {
+    const mp::Value<int> done{0};
+    support::run_in_child(
+        context,
+        [](mp::Value<int> tell) {
+            auto target_is_over = std::make_shared<std::atomic<bool>>(false);
+            std::thread thread([tell, target_is_over]() mutable {
+                support::wait_until([&] { return target_is_over->load(); });
+                tell.store(1);
+            });
+            mp::at_exit([t = std::move(thread)]() mutable { t.join(); });
+            mp::at_exit([target_is_over] { *target_is_over = true; }, 5); // runs first
+        },
+        done);
+    BOOST_TEST(done.load() == 1);
 }
 
 // With one thread, a child of it inherits no lock that another thread held. (ThreadSanitizer gives

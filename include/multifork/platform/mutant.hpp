@@ -67,6 +67,8 @@ enum class Mutant {
     no_last_look,     ///< nobody looks for chunks that the dead have left
     making_unnamed,   ///< a chunk's result is the table's before anything names it
     ring_first,       ///< a worker of a pool says that a task is done before it is
+    deaf_director,    ///< the director of a step gate does not look whether the part lives
+    arrive_first,     ///< a part stands at its gate before it says what it is about to do
 };
 extern Mutant active;
 } // namespace multifork::mutants
