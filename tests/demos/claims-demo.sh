@@ -51,8 +51,12 @@ if [ "$count" -gt 1 ]; then
     setsid "$program" "$option" "$value" >"$scratch/out" 2>&1 &
     main=$!
     until_running "$count"
-    for process in $(running | sed 's|/proc/||; s|/exe||'); do
-        [ "$process" = "$main" ] || kill -KILL "$process" 2>/dev/null
+    # A pool replaces its workers, and map() waits for the other items.
+    while kill -0 "$main" 2>/dev/null; do
+        for process in $(running | sed 's|/proc/||; s|/exe||'); do
+            [ "$process" = "$main" ] || kill -KILL "$process" 2>/dev/null
+        done
+        sleep 0.1
     done
     wait "$main"
     code=$?
