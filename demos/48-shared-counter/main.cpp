@@ -74,8 +74,7 @@ std::map<int, int> values_of(int runs, const std::function<int()>& run) {
 std::string text_of(const std::map<int, int>& times) {
     std::string text;
     for (const auto& [value, often] : times)
-        text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", value,
-                            count_of(often, "run"));
+        text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", value, count_of(often, "run"));
     return text;
 }
 
@@ -107,14 +106,14 @@ int show(int runs, int increments) {
 
     Claims claims;
     const auto plain = values_of(runs, [] { return final_value(increment); });
-    claims.check(std::ranges::all_of(plain,
-                                     [](const auto& row) { return row.first == 1 || row.first == 2; }),
+    claims.check(std::ranges::all_of(
+                     plain, [](const auto& row) { return row.first == 1 || row.first == 2; }),
                  "value() += 1 gives 1 or 2", text_of(plain));
     const auto never = [&](const std::map<int, int>& times, int value) {
         return times.size() == 1 && times.begin()->first == value;
     };
-    const auto widened = values_of(
-        runs, [&] { return final_value(increment_after_both_have_read, both); });
+    const auto widened =
+        values_of(runs, [&] { return final_value(increment_after_both_have_read, both); });
     claims.check(never(widened, 1), "With the window wide open it always gives 1",
                  text_of(widened));
     const auto with_lock = values_of(runs, [] { return final_value(increment_under_lock); });

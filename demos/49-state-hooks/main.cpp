@@ -121,8 +121,9 @@ int pool() {
     const HookCalls submit = in_all.of(1);
     claims.check(submit == HookCalls{4, 4}, "submit(): once for each task, as in Python",
                  fmt::format("{} and {} times", submit.get_state, submit.set_state));
-    claims.check(in_all.getter() == program.pid(), "The state is got by the process that has the "
-                                                   "pool alone",
+    claims.check(in_all.getter() == program.pid(),
+                 "The state is got by the process that has the "
+                 "pool alone",
                  fmt::format("pid {}", in_all.getter()));
     claims.check(program.exitcode() == 0 && process_state(*program.pid()) == 0,
                  "A program that closes a pool and does not join it ends",

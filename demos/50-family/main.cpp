@@ -133,7 +133,8 @@ int show(std::chrono::milliseconds pause) {
     const int me = mp::this_process::pid();
     claims.check(std::ranges::all_of(seen.described,
                                      [&](const std::string& text) {
-                                         return text.ends_with(fmt::format(" parent={} started>", me));
+                                         return text.ends_with(
+                                             fmt::format(" parent={} started>", me));
                                      }),
                  "Each is described with name, pid, parent and state",
                  seen.described.empty() ? "" : seen.described.front());

@@ -121,9 +121,9 @@ int most_inside(const std::vector<Stay>& stays) {
     return static_cast<int>(most);
 }
 nanoseconds whole_time(const std::vector<Stay>& stays) {
-    return stays.empty() ? nanoseconds(0)
-                         : nanoseconds(std::ranges::max(stays, {}, &Stay::to).to -
-                                       stays.front().from);
+    return stays.empty()
+               ? nanoseconds(0)
+               : nanoseconds(std::ranges::max(stays, {}, &Stay::to).to - stays.front().from);
 }
 
 int with_and_without(int processes, milliseconds longest) {
@@ -131,8 +131,8 @@ int with_and_without(int processes, milliseconds longest) {
     std::vector<milliseconds> pauses;
     milliseconds sum{0};
     for (int i = 0; i < processes; ++i) {
-        pauses.emplace_back(
-            std::uniform_int_distribution<std::int64_t>(longest.count() / 4, longest.count())(random));
+        pauses.emplace_back(std::uniform_int_distribution<std::int64_t>(longest.count() / 4,
+                                                                        longest.count())(random));
         sum += pauses.back();
     }
     const auto count = static_cast<std::size_t>(processes);
@@ -180,8 +180,8 @@ int main(int argc, char** argv) {
         const milliseconds longest(options.number("milliseconds") /
                                    (options.flag("short") ? 10 : 1));
         title("The calls of a lock, and what it is for");
-        const int first = calls(std::max(longest, milliseconds(100)));
-        return std::max(first, with_and_without(static_cast<int>(options.number("processes")),
-                                                longest));
+        const int first = calls(std::clamp(longest, milliseconds(100), milliseconds(1000)));
+        return std::max(first,
+                        with_and_without(static_cast<int>(options.number("processes")), longest));
     });
 }
