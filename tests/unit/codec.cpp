@@ -76,6 +76,17 @@ struct Signed {
     }
     bool operator==(const Signed&) const = default;
 };
+/// Trivially copyable, and no aggregate.
+class Money {
+public:
+    Money() = default;
+    explicit Money(std::int64_t cents) : cents_(cents) {}
+    bool operator==(const Money&) const = default;
+
+private:
+    std::int64_t cents_ = 0;
+};
+__extension__ typedef __int128 Int128;
 struct Cannot {
     Cannot() = default;
     Cannot(Cannot&&) = default;
@@ -150,6 +161,20 @@ BOOST_AUTO_TEST_CASE(plain_structs_need_nothing) {
     BOOST_TEST(comes_back(std::vector<Plain>{plain, {}, plain}));
     BOOST_TEST(comes_back(Nested{plain, plain, {{"a", plain}, {"b", {}}}, {1, "p"}}));
     BOOST_TEST(comes_back(Nested{}));
+}
+
+BOOST_AUTO_TEST_CASE(bytes_are_bytes_inside_of_other_types_too) {
+    const Int128 large = static_cast<Int128>(333'333'283'333'335) * 1'000'000;
+    BOOST_TEST(comes_back(large));
+    BOOST_TEST(comes_back(std::pair<std::string, Int128>{"first", -large}));
+    BOOST_TEST(comes_back(std::vector<std::optional<Int128>>{large, {}, large * 1000}));
+    BOOST_TEST(comes_back(std::map<std::string, Money>{{"a", Money(5)}, {"b", Money(-7)}}));
+    BOOST_TEST(comes_back(std::tuple<std::string, Money>{"c", Money(9)}));
+    const std::vector<std::byte> bytes = bytes_of(std::pair<std::string, Int128>{"", 1});
+    BOOST_TEST(bytes.size() == 8 + sizeof(Int128));
+    BOOST_CHECK_THROW((static_cast<void>(mp::decode<std::pair<std::string, Int128>>(
+                          std::span(bytes).first(bytes.size() - 1)))),
+                      mp::CorruptSharedMemory);
 }
 
 BOOST_AUTO_TEST_CASE(types_with_a_serialize_of_their_own) {

@@ -96,6 +96,16 @@ concept PlainAggregate =
     !cereal::traits::is_output_serializable<T, ProbeOut>::value &&
     !cereal::traits::is_input_serializable<T, ProbeIn>::value;
 
+/// What travels as its bytes by itself does so as a part of something else, too: a trivially
+/// copyable class that nobody says more of, a number of 128 bits. (cereal's own wrappers have no
+/// default.)
+template <class T>
+concept PlainBytes =
+    Shareable<T> && std::default_initializable<T> && !std::is_arithmetic_v<T> &&
+    !std::is_enum_v<T> && !std::is_array_v<T> && !std::is_empty_v<T> && !PlainAggregate<T> &&
+    !WritesItself<T> && !cereal::traits::is_output_serializable<T, ProbeOut>::value &&
+    !cereal::traits::is_input_serializable<T, ProbeIn>::value;
+
 } // namespace detail
 
 template <class T>
@@ -158,6 +168,15 @@ void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& aggregate) {
 template <detail::PlainAggregate T>
 void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& aggregate) {
     boost::pfr::for_each_field(aggregate, [&](auto& field) { reader(field); });
+}
+
+template <detail::PlainBytes T>
+void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& value) {
+    writer.saveBinary(&value, sizeof value);
+}
+template <detail::PlainBytes T>
+void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& value) {
+    reader.loadBinary(&value, sizeof value);
 }
 
 /// A type that can travel between processes: as it is, or by the codec.

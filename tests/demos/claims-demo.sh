@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# claims-demo.sh PROGRAM COUNT OPTION VALUE: what the demos of tutorials promise that run processes:
+# their claims hold, bad input, and leftovers. With the option so high it runs for long, in COUNT
+# processes at least.
+source "$(dirname "$0")/support.sh"
+count=$2 option=$3 value=$4
+
+expect 0 "Checked on this run" --short
+[ "$(grep -c "✓" "$scratch/out")" -ge 4 ] || problem "less than four claims: $(cat "$scratch/out")"
+grep -q "✗" "$scratch/out" && problem "a claim does not hold, and the exit code is 0"
+grep -q $'\033' "$scratch/out" && problem "colours in a pipe"
+until_gone "its end"
+
+expect 0 "Usage" --help
+refuses "$option" 0
+refuses "$option" -1
+refuses "$option" many
+refuses "$option"
+refuses --nonsense
+refuses 7
+if [[ $("$program" --help) == *--processes* ]]; then
+    expect 0 "Checked on this run" --short --processes 1
+    expect 0 "Checked on this run" --short --processes 3
+    refuses --processes 0
+    refuses --processes -4
+    refuses --processes 1000000
+    refuses --processes four
+fi
+
+# Where nobody draws boxes, and Korean letters are only bytes.
+LC_ALL=C "$program" --short >"$scratch/out" 2>&1 || problem "fails in the C locale"
+grep -q "^  ok " "$scratch/out" || problem "no plain marks in the C locale"
+
+# At 60 columns no line of its own is longer.
+COLUMNS=60 "$program" --short >"$scratch/out"
+[ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
+if command -v script >/dev/null; then
+    TERM=xterm script -qec "$program --short" /dev/null >"$scratch/out" </dev/null
+    grep -q $'\033\[' "$scratch/out" || problem "no colours on a terminal"
+fi
+"$program" --short >/dev/full 2>/dev/null && problem "success although the disk is full"
+
+ended_by INT group "$count" "$option" "$value"
+ended_by INT main "$count" "$option" "$value"
+ended_by TERM main "$count" "$option" "$value"
+ended_by KILL main "$count" "$option" "$value"
+ended_by KILL group "$count" "$option" "$value"
+finish
