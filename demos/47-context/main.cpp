@@ -7,7 +7,10 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/channel/value.hpp>
+#include <multifork/process/context.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <chrono>
 #include <filesystem>

@@ -6,7 +6,9 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/value.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/sync/barrier.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -93,15 +95,14 @@ int show(int runs, int increments) {
     title("Two processes add 1 to a shared value");
     say("Final shared value: {}", final_value(increment));
     mp::Barrier both{2};
-    say("Final shared value: {}   when each has read before the other writes",
+    say("Final shared value: {}   each reads before the other writes",
         final_value(increment_after_both_have_read, both));
     say("Final shared value: {}   with the value's lock", final_value(increment_under_lock));
     say("Final shared value: {}   with fetch_add", final_value(increment_atomically));
     const int racy = final_value(many_racy, increments);
     const int locked = final_value(many_locked, increments);
-    say("Final shared value: {} of {} when each adds {} times", grouped(racy),
-        grouped(2 * increments), grouped(increments));
-    say("Final shared value: {} of {} with the value's lock", grouped(locked),
+    say("Final shared value: {} of {} in a loop", grouped(racy), grouped(2 * increments));
+    say("Final shared value: {} of {} in a loop, locked", grouped(locked),
         grouped(2 * increments));
 
     Claims claims;

@@ -9,7 +9,10 @@
 
 #include "hooks.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/pool/pool.hpp>
+#include <multifork/process/context.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -176,8 +179,7 @@ int main(int argc, char** argv) {
         options.add_flag("short", "the same: it is short already");
         if (!options.parse(argc, argv))
             return success;
-        fmt::print("{}\n", paint(Ink::strong, "Who turns an object into bytes, and who makes it "
-                                              "of them again?"));
+        fmt::print("{}\n", paint(Ink::strong, "Who turns an object into bytes, and back?"));
         return std::max({processes(), pool(), closures()}); // each of them, in this order
     });
 }

