@@ -102,8 +102,7 @@ int show(int runs, int increments) {
     const int racy = final_value(many_racy, increments);
     const int locked = final_value(many_locked, increments);
     say("Final shared value: {} of {} in a loop", grouped(racy), grouped(2 * increments));
-    say("Final shared value: {} of {} in a loop, locked", grouped(locked),
-        grouped(2 * increments));
+    say("Final shared value: {} of {} in a loop, locked", grouped(locked), grouped(2 * increments));
 
     Claims claims;
     const auto plain = values_of(runs, [] { return final_value(increment); });

@@ -58,7 +58,7 @@ Outcome timed(const char* how, const auto& run) {
     outcome.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     say("{:<20} {:.3f} s by {}", how, outcome.seconds, fmt::join(outcome.pids, " and "));
-    say("{:<20} [{}]", "", fmt::join(outcome.values, ", "));
+    say("  [{}]", fmt::join(outcome.values, ", "));
     return outcome;
 }
 
