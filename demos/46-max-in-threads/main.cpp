@@ -6,7 +6,10 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/array.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -7,7 +7,10 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/channel/value.hpp>
+#include <multifork/process/context.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -81,8 +84,7 @@ void check_around(Claims& claims, const mp::Context& spawn) {
     }};
     program.start();
     program.join();
-    claims.check(program.exitcode() == 0 && ended.value() != 0 &&
-                     process_state(ended.value()) == 0,
+    claims.check(program.exitcode() == 0 && ended.value() != 0 && process_state(ended.value()) == 0,
                  "A program that does not join its process waits for it at its end",
                  fmt::format("exit code {}, and process {} is gone", or_nothing(program.exitcode()),
                              ended.value().get()));
@@ -97,11 +99,11 @@ int show() {
     say("{}", ctx.get_start_method());
 
     mp::Process process = ctx.process(); // it has nothing to do
-    const auto print = [&] {
-        say("name {}, daemon {}, pid {}, alive {}, exitcode {}", process.name(), process.daemon(),
-            or_nothing(process.pid()), process.is_alive(), or_nothing(process.exitcode()));
-    };
-    print();
+    say("name {}", process.name());
+    say("daemon {}", process.daemon());
+    say("pid {}", or_nothing(process.pid()));
+    say("alive {}", process.is_alive());
+    say("exitcode {}", or_nothing(process.exitcode()));
     Claims claims;
     const bool is_nobody = !process.daemon() && !process.pid() && !process.is_alive() &&
                            !process.exitcode() && process.name() == "SpawnProcess-1";

@@ -6,7 +6,9 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/value.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/sync/barrier.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -74,8 +76,7 @@ std::map<int, int> values_of(int runs, const std::function<int()>& run) {
 std::string text_of(const std::map<int, int>& times) {
     std::string text;
     for (const auto& [value, often] : times)
-        text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", value,
-                            count_of(often, "run"));
+        text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", value, count_of(often, "run"));
     return text;
 }
 
@@ -94,27 +95,25 @@ int show(int runs, int increments) {
     title("Two processes add 1 to a shared value");
     say("Final shared value: {}", final_value(increment));
     mp::Barrier both{2};
-    say("Final shared value: {}   when each has read before the other writes",
+    say("Final shared value: {}   each reads before the other writes",
         final_value(increment_after_both_have_read, both));
     say("Final shared value: {}   with the value's lock", final_value(increment_under_lock));
     say("Final shared value: {}   with fetch_add", final_value(increment_atomically));
     const int racy = final_value(many_racy, increments);
     const int locked = final_value(many_locked, increments);
-    say("Final shared value: {} of {} when each adds {} times", grouped(racy),
-        grouped(2 * increments), grouped(increments));
-    say("Final shared value: {} of {} with the value's lock", grouped(locked),
-        grouped(2 * increments));
+    say("Final shared value: {} of {} in a loop", grouped(racy), grouped(2 * increments));
+    say("Final shared value: {} of {} in a loop, locked", grouped(locked), grouped(2 * increments));
 
     Claims claims;
     const auto plain = values_of(runs, [] { return final_value(increment); });
-    claims.check(std::ranges::all_of(plain,
-                                     [](const auto& row) { return row.first == 1 || row.first == 2; }),
+    claims.check(std::ranges::all_of(
+                     plain, [](const auto& row) { return row.first == 1 || row.first == 2; }),
                  "value() += 1 gives 1 or 2", text_of(plain));
     const auto never = [&](const std::map<int, int>& times, int value) {
         return times.size() == 1 && times.begin()->first == value;
     };
-    const auto widened = values_of(
-        runs, [&] { return final_value(increment_after_both_have_read, both); });
+    const auto widened =
+        values_of(runs, [&] { return final_value(increment_after_both_have_read, both); });
     claims.check(never(widened, 1), "With the window wide open it always gives 1",
                  text_of(widened));
     const auto with_lock = values_of(runs, [] { return final_value(increment_under_lock); });

@@ -9,7 +9,10 @@
 
 #include "hooks.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/pool/pool.hpp>
+#include <multifork/process/context.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -121,8 +124,9 @@ int pool() {
     const HookCalls submit = in_all.of(1);
     claims.check(submit == HookCalls{4, 4}, "submit(): once for each task, as in Python",
                  fmt::format("{} and {} times", submit.get_state, submit.set_state));
-    claims.check(in_all.getter() == program.pid(), "The state is got by the process that has the "
-                                                   "pool alone",
+    claims.check(in_all.getter() == program.pid(),
+                 "The state is got by the process that has the "
+                 "pool alone",
                  fmt::format("pid {}", in_all.getter()));
     claims.check(program.exitcode() == 0 && process_state(*program.pid()) == 0,
                  "A program that closes a pool and does not join it ends",
@@ -175,8 +179,7 @@ int main(int argc, char** argv) {
         options.add_flag("short", "the same: it is short already");
         if (!options.parse(argc, argv))
             return success;
-        fmt::print("{}\n", paint(Ink::strong, "Who turns an object into bytes, and who makes it "
-                                              "of them again?"));
+        fmt::print("{}\n", paint(Ink::strong, "Who turns an object into bytes, and back?"));
         return std::max({processes(), pool(), closures()}); // each of them, in this order
     });
 }

@@ -7,7 +7,9 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/list.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -34,7 +36,7 @@ void tell(Lines lines, const std::string& line) {
 void task(Lines lines, std::chrono::milliseconds pause) {
     std::this_thread::sleep_for(pause);
     const mp::ParentProcess parent = *mp::this_process::parent();
-    tell(lines, fmt::format("parent_process : {}, {} / current_process : {}, {}", parent.name,
+    tell(lines, fmt::format("parent_process : {}, {}\ncurrent_process : {}, {}", parent.name,
                             parent.pid, mp::this_process::name(), mp::this_process::pid()));
 }
 
@@ -133,14 +135,15 @@ int show(std::chrono::milliseconds pause) {
     const int me = mp::this_process::pid();
     claims.check(std::ranges::all_of(seen.described,
                                      [&](const std::string& text) {
-                                         return text.ends_with(fmt::format(" parent={} started>", me));
+                                         return text.ends_with(
+                                             fmt::format(" parent={} started>", me));
                                      }),
                  "Each is described with name, pid, parent and state",
                  seen.described.empty() ? "" : seen.described.front());
     claims.check(std::ranges::count_if(lines,
                                        [&](const std::string& line) {
                                            return line.starts_with(fmt::format(
-                                               "parent_process : MainProcess, {} /", me));
+                                               "parent_process : MainProcess, {}\n", me));
                                        }) == 6,
                  "Each child knows its parent", fmt::format("MainProcess, {}", me));
     claims.check(seen.active_after_join == 0, "After join() nobody is active");
@@ -167,10 +170,10 @@ int main(int argc, char** argv) {
                         "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
                         "command line is wrong.\n");
         options.add_number("milliseconds", "each child sleeps", 1000, 100, 60'000);
-        options.add_flag("short", "less than half of that");
+        options.add_flag("short", "three fifths of that");
         if (!options.parse(argc, argv))
             return success;
         const std::int64_t pause = options.number("milliseconds");
-        return show(std::chrono::milliseconds(options.flag("short") ? pause * 2 / 5 : pause));
+        return show(std::chrono::milliseconds(options.flag("short") ? pause * 3 / 5 : pause));
     });
 }

@@ -6,7 +6,11 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/process/this_process.hpp>
+#include <multifork/sync/lock.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -82,7 +86,7 @@ std::int64_t now_ns() {
 
 void sleep_inside(Stays stays, int i, milliseconds pause, std::int64_t begin) {
     const std::int64_t from = now_ns();
-    say("process {:2} is in and sleeps {} ms / current_time : {:.4f} s", i, pause.count(),
+    say("process {:2} sleeps {} ms inside / current_time : {:.4f} s", i, pause.count(),
         static_cast<double>(from - begin) / 1e9);
     std::this_thread::sleep_for(pause);
     stays.put({from, now_ns()});
@@ -121,9 +125,9 @@ int most_inside(const std::vector<Stay>& stays) {
     return static_cast<int>(most);
 }
 nanoseconds whole_time(const std::vector<Stay>& stays) {
-    return stays.empty() ? nanoseconds(0)
-                         : nanoseconds(std::ranges::max(stays, {}, &Stay::to).to -
-                                       stays.front().from);
+    return stays.empty()
+               ? nanoseconds(0)
+               : nanoseconds(std::ranges::max(stays, {}, &Stay::to).to - stays.front().from);
 }
 
 int with_and_without(int processes, milliseconds longest) {
@@ -131,8 +135,8 @@ int with_and_without(int processes, milliseconds longest) {
     std::vector<milliseconds> pauses;
     milliseconds sum{0};
     for (int i = 0; i < processes; ++i) {
-        pauses.emplace_back(
-            std::uniform_int_distribution<std::int64_t>(longest.count() / 4, longest.count())(random));
+        pauses.emplace_back(std::uniform_int_distribution<std::int64_t>(longest.count() / 4,
+                                                                        longest.count())(random));
         sum += pauses.back();
     }
     const auto count = static_cast<std::size_t>(processes);
@@ -180,8 +184,8 @@ int main(int argc, char** argv) {
         const milliseconds longest(options.number("milliseconds") /
                                    (options.flag("short") ? 10 : 1));
         title("The calls of a lock, and what it is for");
-        const int first = calls(std::max(longest, milliseconds(100)));
-        return std::max(first, with_and_without(static_cast<int>(options.number("processes")),
-                                                longest));
+        const int first = calls(std::clamp(longest, milliseconds(100), milliseconds(1000)));
+        return std::max(first,
+                        with_and_without(static_cast<int>(options.number("processes")), longest));
     });
 }

@@ -7,7 +7,9 @@
 #include "toolkit/say.hpp"
 #include "toolkit/text.hpp"
 
-#include <multifork/multifork.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/process/cpu_count.hpp>
+#include <multifork/process/process.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -116,9 +118,9 @@ int show(std::int64_t count) {
                              megabytes(processes.after), megabytes(processes.peak_after)));
     const std::int64_t least =
         std::ssize(processes.growths) == tasks ? std::ranges::min(processes.growths) : 0;
-    claims.check(least >= numbers - slack, "Each child has numbers of its own",
-                 fmt::format("{} more in each, for {} of numbers", megabytes(least),
-                             megabytes(numbers)));
+    claims.check(
+        least >= numbers - slack, "Each child has numbers of its own",
+        fmt::format("{} more in each, for {} of numbers", megabytes(least), megabytes(numbers)));
     claims.check(row.peak_after - row.peak_before >= numbers - slack,
                  "In a row they are the parent's own",
                  fmt::format("at most {} now", megabytes(row.peak_after)));

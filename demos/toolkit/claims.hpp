@@ -9,8 +9,8 @@ namespace demo {
 ///
 /// \code
 ///   Claims claims;
-///   claims.check(pids.size() == 4, "Four workers, four pids", fmt::format("{} pids", pids.size()));
-///   return claims.exit_code();
+///   claims.check(pids.size() == 4, "Four workers, four pids", fmt::format("{} pids",
+///   pids.size())); return claims.exit_code();
 /// \endcode
 class Claims {
 public:
