@@ -62,7 +62,8 @@ public:
     /// A context has the method that it has. \throws ProcessError
     [[noreturn]] void set_start_method(std::string_view name) const;
 
-    /// A process that start() will start by this context's method. Without a target it does nothing.
+    /// A process that start() will start by this context's method. Without a target it does
+    /// nothing.
     [[nodiscard]] Process process(ProcessOptions options = {}) const {
         return process(std::move(options), [] {});
     }
