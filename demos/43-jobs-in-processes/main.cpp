@@ -46,12 +46,8 @@ double by_processes(const std::vector<Job>& job) {
         p_list.emplace_back(child, task, idx, count);
         p_list.back().start();
     }
-    for (mp::Process& p : p_list)
-        p.join();
+    join_all(p_list);
     const double seconds = start_time.seconds();
-    for (const mp::Process& p : p_list)
-        if (const std::string how = how_it_fell(p); !how.empty())
-            throw std::runtime_error(how);
     say("End Time : {:.3f}", seconds);
     return seconds;
 }
@@ -76,8 +72,7 @@ std::vector<JobResult> through_a_queue(const std::vector<Job>& jobs) {
     for (const Job& job : jobs)
         children.emplace_back(child, task_and_put, job, results).start();
     std::vector<JobResult> got;
-    for (mp::Process& each : children)
-        each.join();
+    join_all(children);
     for (std::size_t i = 0; i < jobs.size(); ++i)
         if (const auto result = results.try_get())
             got.push_back(*result);
@@ -97,8 +92,7 @@ void check_small_jobs(Claims& claims, std::size_t jobs) {
     std::vector<mp::Process> children;
     for (std::size_t i = 0; i < jobs; ++i)
         children.emplace_back(child, small).start();
-    for (mp::Process& each : children)
-        each.join();
+    join_all(children);
     const double processes = process_time.seconds();
     claims.check(processes > loop, "Small jobs, of 500 numbers, take longer in processes",
                  fmt::format("{} against {}",

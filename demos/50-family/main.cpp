@@ -5,6 +5,7 @@
 #include "toolkit/proc.hpp"
 #include "toolkit/run.hpp"
 #include "toolkit/say.hpp"
+#include "toolkit/team.hpp"
 #include "toolkit/text.hpp"
 
 #include <multifork/channel/list.hpp>
@@ -66,7 +67,7 @@ Seen program(std::chrono::milliseconds pause) {
 
     mp::Process child{task, seen.lines, pause};
     child.start();
-    child.join();
+    join_all({&child, 1});
     seen.only_child = child.name();
     say("{}", repeat("-", 40));
 
@@ -84,8 +85,7 @@ Seen program(std::chrono::milliseconds pause) {
         seen.described.push_back(fmt::format("{}", one));
         tell(seen.lines, seen.described.back());
     }
-    for (auto& process : processes)
-        process.join();
+    join_all(processes);
     seen.active_after_join = mp::active_children().size();
     for (auto& process : processes) {
         seen.names.push_back(process.name());

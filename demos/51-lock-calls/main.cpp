@@ -4,6 +4,7 @@
 #include "toolkit/options.hpp"
 #include "toolkit/run.hpp"
 #include "toolkit/say.hpp"
+#include "toolkit/team.hpp"
 #include "toolkit/text.hpp"
 
 #include <multifork/channel/queue.hpp>
@@ -106,8 +107,7 @@ std::vector<Stay> run(const std::vector<milliseconds>& pauses, const auto& targe
         processes.emplace_back(target, args..., stays, static_cast<int>(i), pauses[i], begin);
     for (auto& process : processes)
         process.start();
-    for (auto& process : processes)
-        process.join();
+    join_all(processes);
     std::vector<Stay> all;
     while (const auto stay = stays.try_get())
         all.push_back(*stay);

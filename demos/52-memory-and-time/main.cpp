@@ -5,6 +5,7 @@
 #include "toolkit/proc.hpp"
 #include "toolkit/run.hpp"
 #include "toolkit/say.hpp"
+#include "toolkit/team.hpp"
 #include "toolkit/text.hpp"
 
 #include <multifork/channel/queue.hpp>
@@ -83,10 +84,9 @@ Outcome in_processes(std::int64_t count, bool aloud) {
             process.start();
         if (aloud)
             memory_usage("#3, processes started");
-        for (auto& process : processes) {
-            process.join();
+        join_all(processes);
+        for (auto& process : processes)
             process.close();
-        }
     });
 }
 

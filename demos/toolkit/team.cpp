@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 #include <thread>
 
 namespace demo {
@@ -95,6 +96,14 @@ TeamResult run_together(int count, const std::function<void(int)>& work,
     }
     result.took = std::chrono::nanoseconds(std::max<std::int64_t>(end - std::min(begin, end), 0));
     return result;
+}
+
+void join_all(std::span<multifork::Process> processes) {
+    for (multifork::Process& process : processes)
+        process.join();
+    for (const multifork::Process& process : processes)
+        if (const std::string how = how_it_fell(process); !how.empty())
+            throw std::runtime_error(how);
 }
 
 } // namespace demo

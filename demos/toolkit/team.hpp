@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,5 +30,8 @@ TeamResult run_together(
 /// "" for a process that ended with 0, else a line such as
 /// "Process-2 (pid 4243) was killed by signal 9 (SIGKILL)".
 [[nodiscard]] std::string how_it_fell(const multifork::ProcessHandle& process);
+
+/// Joins all of them. \throws std::runtime_error that says how the first one fell, if one did
+void join_all(std::span<multifork::Process> processes);
 
 } // namespace demo
