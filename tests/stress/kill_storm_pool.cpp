@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // The workers of a pool are killed at random while they work. Each task then is done, with the
@@ -31,8 +32,16 @@ namespace {
 
 constexpr std::size_t batch = 2000;
 
+/// How often each task of a batch has begun, and how many workers have got ready.
+using Counts = mp::RawArray<std::uint32_t>;
+constexpr std::size_t ready_at = batch;
+
+void count_ready(Counts counts) {
+    counts[ready_at].fetch_add(1);
+}
+
 /// Long results go through a block, short ones through the slot.
-std::string work(mp::RawArray<std::uint32_t> begun, std::uint32_t n) {
+std::string work(Counts begun, std::uint32_t n) {
     begun[n].fetch_add(1);
     return std::string(n % 7 == 0 ? 3000 : 10, static_cast<char>('a' + n % 26));
 }
@@ -47,12 +56,25 @@ struct Account {
     std::uint64_t kills = 0;
 };
 
+/// Kills any worker, also one that is not ready yet; but where getting ready takes longer than the
+/// pauses here, it must not kill all there are before one is: six such deaths in a row break a
+/// pool.
 class Killer {
 public:
-    explicit Killer(mp::Pool& pool, unsigned seed) : pool_(pool), random_(seed) {
+    Killer(mp::Pool& pool, Counts counts, unsigned seed)
+        : pool_(pool), counts_(std::move(counts)), random_(seed) {
         thread_ = std::jthread([this](const std::stop_token& stop) {
+            constexpr int most_in_a_row = 2;
+            std::uint32_t ready = 0;
+            int in_a_row = 0;
             while (!stop.stop_requested()) {
                 std::this_thread::sleep_for(std::chrono::microseconds(random_() % 6000));
+                if (const std::uint32_t now = counts_[ready_at].load(); now != ready) {
+                    ready = now;
+                    in_a_row = 0;
+                }
+                if (++in_a_row > most_in_a_row)
+                    continue;
                 const auto workers = pool_.processes();
                 if (workers.empty())
                     continue;
@@ -73,6 +95,7 @@ public:
 
 private:
     mp::Pool& pool_;
+    Counts counts_;
     std::minstd_rand random_;
     std::uint64_t kills_ = 0;
     std::jthread thread_;
@@ -83,9 +106,9 @@ Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options,
               std::uint64_t tasks = 0) {
     mp::liveness::tuning().tick_ns = 0; // a lost wake-up hangs, and the watchdog sees it
     Account account;
-    mp::RawArray<std::uint32_t> begun(batch);
-    mp::Pool pool{4, options};
-    Killer killer{pool, 42};
+    Counts begun(batch + 1);
+    mp::Pool pool{4, options, count_ready, begun};
+    Killer killer{pool, begun, 42};
     const auto until = std::chrono::steady_clock::now() + time;
     while (std::chrono::steady_clock::now() < until || account.tasks < tasks) {
         for (std::size_t i = 0; i < batch; ++i)
@@ -121,9 +144,9 @@ Account storm(std::chrono::milliseconds time, const mp::PoolOptions& options,
 Account storm_of_maps(std::chrono::milliseconds time, const mp::PoolOptions& options) {
     mp::liveness::tuning().tick_ns = 0;
     Account account;
-    mp::RawArray<std::uint32_t> begun(batch);
-    mp::Pool pool{4, options};
-    Killer killer{pool, 43};
+    Counts begun(batch + 1);
+    mp::Pool pool{4, options, count_ready, begun};
+    Killer killer{pool, begun, 43};
     std::vector<std::uint32_t> numbers(batch);
     for (std::uint32_t n = 0; n < batch; ++n)
         numbers[n] = n;
@@ -152,7 +175,7 @@ Account storm_of_maps(std::chrono::milliseconds time, const mp::PoolOptions& opt
         account.died += lost;
         account.done += batch - lost;
     };
-    const auto in_place = [](mp::RawArray<std::uint32_t>& count, std::uint32_t n) {
+    const auto in_place = [](Counts& count, std::uint32_t n) {
         count[n].fetch_add(1);
         return n * 3;
     };
