@@ -5,12 +5,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace mp = multifork;
@@ -20,142 +21,148 @@ namespace {
 
 constexpr std::size_t longest = 200;
 
-// One shape for the types whose create(), open() and open_or_create() want different arguments.
-struct LockKind {
-    static auto create(std::string_view name) { return mp::Lock::create(name); }
-    static auto open(std::string_view name) { return mp::Lock::open(name); }
-    static auto open_or_create(std::string_view name) { return mp::Lock::open_or_create(name); }
-    static bool remove(std::string_view name) { return mp::Lock::remove(name); }
+/// A type that can be named, and how its objects are made and opened; what comes is kept as long as
+/// the result.
+struct Kind {
+    using Made = std::shared_ptr<void>;
+    std::string_view what;
+    Made (*create)(std::string_view);
+    Made (*open)(std::string_view);
+    Made (*open_or_create)(std::string_view);
+    bool (*remove)(std::string_view);
 };
-struct SemaphoreKind {
-    static auto create(std::string_view name) { return mp::Semaphore::create(name, 2); }
-    static auto open(std::string_view name) { return mp::Semaphore::open(name, 2); }
-    static auto open_or_create(std::string_view name) {
-        return mp::Semaphore::open_or_create(name, 2);
-    }
-    static bool remove(std::string_view name) { return mp::Semaphore::remove(name); }
-};
-struct ValueKind {
-    using Type = mp::Value<int>;
-    static auto create(std::string_view name) { return Type::create(name); }
-    static auto open(std::string_view name) { return Type::open(name); }
-    static auto open_or_create(std::string_view name) { return Type::open_or_create(name); }
-    static bool remove(std::string_view name) { return Type::remove(name); }
-};
-struct QueueKind {
-    using Type = mp::Queue<std::string>;
-    static auto create(std::string_view name) { return Type::create(name, 4); }
-    static auto open(std::string_view name) { return Type::open(name, 4); }
-    static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 4); }
-    static bool remove(std::string_view name) { return Type::remove(name); }
-};
-struct BarrierKind {
-    static auto create(std::string_view name) { return mp::Barrier::create(name, 2); }
-    static auto open(std::string_view name) { return mp::Barrier::open(name, 2); }
-    static auto open_or_create(std::string_view name) {
-        return mp::Barrier::open_or_create(name, 2);
-    }
-    static bool remove(std::string_view name) { return mp::Barrier::remove(name); }
-};
-struct JoinableQueueKind {
-    using Type = mp::JoinableQueue<std::string>;
-    static auto create(std::string_view name) { return Type::create(name, 4); }
-    static auto open(std::string_view name) { return Type::open(name, 4); }
-    static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 4); }
-    static bool remove(std::string_view name) { return Type::remove(name); }
-};
-struct ShareableListKind {
-    using Type = mp::ShareableList;
-    static auto create(std::string_view name) { return Type::create(name, {1, "two"}); }
-    static auto open(std::string_view name) { return Type::open(name); }
-    static auto open_or_create(std::string_view name) { return Type::create(name, {}); } // has none
-    static bool remove(std::string_view name) { return Type::remove(name); }
-};
-/// What needs a name alone.
+
 template <class Type>
-struct Plain {
-    static auto create(std::string_view name) { return Type::create(name); }
-    static auto open(std::string_view name) { return Type::open(name); }
-    static auto open_or_create(std::string_view name) { return Type::open_or_create(name); }
-    static bool remove(std::string_view name) { return Type::remove(name); }
-};
-/// What is made of a size, and opened as it is.
+Kind::Made keep(Type object) {
+    return std::make_shared<Type>(std::move(object));
+}
 template <class Type>
-struct Sized {
-    static auto create(std::string_view name) { return Type::create(name, 8); }
-    static auto open(std::string_view name) { return Type::open(name); }
-    static auto open_or_create(std::string_view name) { return Type::open_or_create(name, 8); }
-    static bool remove(std::string_view name) { return Type::remove(name); }
+bool remove(std::string_view name) {
+    return Type::remove(name);
+}
+template <class Type, auto... shape>
+constexpr Kind opened_by(Kind::Made (*open)(std::string_view), std::string_view what) {
+    return {what, [](std::string_view name) { return keep(Type::create(name, shape...)); }, open,
+            [](std::string_view name) { return keep(Type::open_or_create(name, shape...)); },
+            remove<Type>};
+}
+/// Made of `shape`, and opened as it is.
+template <class Type, auto... shape>
+constexpr Kind opened_as_it_is(std::string_view what) {
+    return opened_by<Type, shape...>([](std::string_view name) { return keep(Type::open(name)); },
+                                     what);
+}
+/// Whoever opens it says the shape, too.
+template <class Type, auto... shape>
+constexpr Kind opened_by_shape(std::string_view what) {
+    return opened_by<Type, shape...>(
+        [](std::string_view name) { return keep(Type::open(name, shape...)); }, what);
+}
+
+const Kind lock = opened_as_it_is<mp::Lock>("Lock");
+const Kind semaphore = opened_by_shape<mp::Semaphore, 2>("Semaphore");
+const Kind value = opened_as_it_is<mp::Value<int>>("Value");
+const Kind queue = opened_by_shape<mp::Queue<std::string>, 4>("Queue");
+const Kind shared_memory = opened_as_it_is<mp::SharedMemory, 8>("SharedMemory");
+const Kind shareable_list = {
+    "ShareableList",
+    [](std::string_view name) {
+        return keep(mp::ShareableList::create(name, {1, "two"}));
+    },
+    [](std::string_view name) { return keep(mp::ShareableList::open(name)); },
+    [](std::string_view name) { return keep(mp::ShareableList::create(name, {})); }, // has no other
+    remove<mp::ShareableList>};
+const std::array kinds{
+    lock,
+    semaphore,
+    value,
+    queue,
+    shared_memory,
+    shareable_list,
+    opened_by_shape<mp::Barrier, 2>("Barrier"),
+    opened_by_shape<mp::JoinableQueue<std::string>, 4>("JoinableQueue"),
+    opened_as_it_is<mp::RLock>("RLock"),
+    opened_as_it_is<mp::BoundedSemaphore>("BoundedSemaphore"),
+    opened_as_it_is<mp::Condition>("Condition"),
+    opened_as_it_is<mp::Event>("Event"),
+    opened_as_it_is<mp::RWLock>("RWLock"),
+    opened_as_it_is<mp::SimpleQueue<int>>("SimpleQueue"),
+    opened_as_it_is<mp::List<int>>("List"),
+    opened_as_it_is<mp::Dict<int, int>>("Dict"),
+    opened_as_it_is<mp::Namespace>("Namespace"),
+    opened_as_it_is<mp::Array<int>, 8>("Array"),
+    opened_as_it_is<mp::RawArray<int>, 8>("RawArray"),
 };
-using Kinds = std::tuple<LockKind, SemaphoreKind, ValueKind, QueueKind, BarrierKind,
-                         JoinableQueueKind, ShareableListKind, Plain<mp::RLock>,
-                         Plain<mp::BoundedSemaphore>, Plain<mp::Condition>, Plain<mp::Event>,
-                         Plain<mp::RWLock>, Plain<mp::SimpleQueue<int>>, Plain<mp::List<int>>,
-                         Plain<mp::Dict<int, int>>, Plain<mp::Namespace>, Sized<mp::Array<int>>,
-                         Sized<mp::RawArray<int>>, Sized<mp::SharedMemory>>;
 
 /// A ShareableList lies in a SharedMemory, which may be opened as what it is.
-template <class A, class B>
-inline constexpr bool same_object = std::is_same_v<A, B> ||
-                                    (std::is_same_v<A, ShareableListKind> &&
-                                     std::is_same_v<B, Sized<mp::SharedMemory>>);
+bool same_object(const Kind& made, const Kind& opened) {
+    return made.what == opened.what ||
+           (made.what == shareable_list.what && opened.what == shared_memory.what);
+}
 
-template <class Kind>
 void expect_refused(std::string_view name, std::string_view word) {
-    using Refused = mp::InvalidArgument;
-    support::expect_error<Refused>([&] { Kind::create(name); }, {"name", word});
-    support::expect_error<Refused>([&] { Kind::open(name); }, {"name", word});
-    support::expect_error<Refused>([&] { Kind::open_or_create(name); }, {"name", word});
-    support::expect_error<Refused>([&] { static_cast<void>(Kind::remove(name)); }, {"name", word});
+    for (const Kind& kind : kinds)
+        BOOST_TEST_CONTEXT(kind.what)
+    for (const auto act : {kind.create, kind.open, kind.open_or_create})
+        support::expect_error<mp::InvalidArgument>([&] { act(name); }, {"name", word});
+    for (const Kind& kind : kinds)
+        BOOST_TEST_CONTEXT(kind.what)
+    support::expect_error<mp::InvalidArgument>([&] { static_cast<void>(kind.remove(name)); },
+                                               {"name", word});
 }
 
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(bad_names)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(an_empty_name, Kind, Kinds) {
-    expect_refused<Kind>("", "empty");
+BOOST_AUTO_TEST_CASE(an_empty_name) {
+    expect_refused("", "empty");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_name_with_a_slash, Kind, Kinds) {
+BOOST_AUTO_TEST_CASE(a_name_with_a_slash) {
     for (const char* name : {"/", "/jobs", "a/b", "jobs/", "../jobs", "../../etc/passwd"})
-        expect_refused<Kind>(name, "slash");
+        expect_refused(name, "slash");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_name_with_a_zero_byte, Kind, Kinds) {
+BOOST_AUTO_TEST_CASE(a_name_with_a_zero_byte) {
     for (const std::string_view name :
          {std::string_view("\0", 1), std::string_view("a\0b", 3), std::string_view("jobs\0", 5)})
-        expect_refused<Kind>(name, "zero byte");
+        expect_refused(name, "zero byte");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_name_too_long, Kind, Kinds) {
+BOOST_AUTO_TEST_CASE(a_name_too_long) {
     for (const std::size_t length : {longest + 1, std::size_t{256}, std::size_t{100'000}})
-        expect_refused<Kind>(std::string(length, 'x'), "at most 200");
+        expect_refused(std::string(length, 'x'), "at most 200");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(the_longest_name_and_odd_ones_will_do, Kind, Kinds) {
+BOOST_AUTO_TEST_CASE(the_longest_name_and_odd_ones_will_do) {
     std::string name = support::unique_name("longest");
     name.resize(longest, 'x');
     for (const std::string& good :
          {name, support::unique_name("."), support::unique_name(".."),
-          support::unique_name(" two\nlines "), support::unique_name("\xc3\xa4\xff%s{}")}) {
-        const auto made = Kind::create(good);
-        static_cast<void>(Kind::open(good));
+          support::unique_name(" two\nlines "), support::unique_name("\xc3\xa4\xff%s{}")})
+        for (const Kind& kind : kinds) {
+            const auto made = kind.create(good);
+            BOOST_CHECK_NO_THROW(kind.open(good));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(open_of_a_name_that_does_not_exist) {
+    const std::string name = support::unique_name("absent");
+    for (const Kind& kind : kinds) {
+        support::expect_error<mp::NotFound>([&] { kind.open(name); }, {name, "create"});
+        BOOST_TEST(!kind.remove(name), kind.what);
     }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(open_of_a_name_that_does_not_exist, Kind, Kinds) {
-    const std::string name = support::unique_name("absent");
-    support::expect_error<mp::NotFound>([&] { Kind::open(name); }, {name, "create"});
-    BOOST_TEST(!Kind::remove(name));
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(create_of_a_name_in_use, Kind, Kinds) {
+BOOST_AUTO_TEST_CASE(create_of_a_name_in_use) {
     const std::string name = support::unique_name("taken");
-    const auto made = Kind::create(name);
-    support::expect_error<mp::AlreadyExists>([&] { Kind::create(name); },
-                                             {name, "exists", "open it"});
-    static_cast<void>(Kind::open(name)); // it took no harm
+    for (const Kind& kind : kinds) {
+        const auto made = kind.create(name);
+        support::expect_error<mp::AlreadyExists>([&] { kind.create(name); },
+                                                 {name, "exists", "open it"});
+        BOOST_CHECK_NO_THROW(kind.open(name)); // it took no harm
+    }
 }
 
 BOOST_AUTO_TEST_CASE(open_as_another_kind) {
@@ -164,35 +171,28 @@ BOOST_AUTO_TEST_CASE(open_as_another_kind) {
         support::expect_error<mp::LayoutMismatch>(act, {name, "exists", "same type"});
     };
     {
-        const auto made = LockKind::create(name);
-        refused([&] { SemaphoreKind::open(name); });
-        refused([&] { SemaphoreKind::open_or_create(name); });
-        refused([&] { ValueKind::open(name); });
-        refused([&] { QueueKind::open(name); });
+        const auto made = lock.create(name);
+        for (const auto act : {semaphore.open, semaphore.open_or_create, value.open, queue.open})
+            refused([&] { act(name); });
     }
     {
         const auto made = mp::Queue<int>::create(name, 4);
-        refused([&] { LockKind::open(name); });
-        refused([&] { mp::Value<int>::open(name); });
-        refused([&] { QueueKind::open(name); });
+        for (const auto act : {lock.open, value.open, queue.open})
+            refused([&] { act(name); });
     }
 }
 
 /// No type takes another's object for its own.
-template <class Made, class... Others>
-void expect_only_its_own(std::tuple<Others...>*) {
+BOOST_AUTO_TEST_CASE(open_as_each_other_kind) {
     const std::string name = support::unique_name("kinds");
-    const auto made = Made::create(name);
-    const auto refuses = [&]<class Other>(Other*) {
-        if constexpr (!same_object<Made, Other>)
-            BOOST_CHECK_THROW(static_cast<void>(Other::open(name)), mp::LayoutMismatch);
-    };
-    (refuses(static_cast<Others*>(nullptr)), ...);
-    static_cast<void>(Made::open(name)); // it took no harm
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(open_as_each_other_kind, Kind, Kinds) {
-    expect_only_its_own<Kind>(static_cast<Kinds*>(nullptr));
+    for (const Kind& kind : kinds) {
+        const auto made = kind.create(name);
+        for (const Kind& other : kinds)
+            if (!same_object(kind, other))
+                BOOST_TEST(support::throws<mp::LayoutMismatch>([&] { other.open(name); }),
+                           "a " << kind.what << " was opened as a " << other.what);
+        BOOST_CHECK_NO_THROW(kind.open(name)); // it took no harm
+    }
 }
 
 BOOST_AUTO_TEST_CASE(open_as_another_type_even_of_the_same_size) {
