@@ -117,7 +117,10 @@ bool FutureState::wait_before(platform::Deadline deadline) const {
 }
 
 void FutureState::settle(std::unique_lock<std::mutex>& lock) {
-    const auto keep = callbacks_.empty() ? nullptr : weak_from_this().lock(); // they may drop it
+    // A callback may drop the last future; and who waits may drop the promise while its set_value()
+    // is still on its way out. A part of a task needs it for callbacks alone: the pool keeps that.
+    const bool is_kept = whole_ != nullptr && callbacks_.empty();
+    const auto keep = is_kept ? nullptr : weak_from_this().lock();
     announcer_ = std::this_thread::get_id();
     source_.reset();
     while (!callbacks_.empty()) {
