@@ -1,5 +1,6 @@
 #include <multifork/pool/thread_pool.hpp>
 
+#include "pool/thread_work.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -10,7 +11,6 @@
 #include <functional>
 #include <latch>
 #include <memory>
-#include <numeric>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -20,32 +20,9 @@
 namespace mp = multifork;
 namespace support = multifork::test;
 
-namespace {
-
-int square(int x) {
-    return x * x;
-}
-
-/// What tasks wait for.
-class Gate {
-public:
-    void open() {
-        open_.store(true);
-        open_.notify_all();
-    }
-    void pass() const { open_.wait(false); }
-
-private:
-    std::atomic<bool> open_{false};
-};
-
-std::vector<int> numbers(int count) {
-    std::vector<int> all(static_cast<std::size_t>(count));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
-
-} // namespace
+using support::Gate;
+using support::numbers;
+using support::square;
 
 BOOST_AUTO_TEST_SUITE(thread_pool)
 

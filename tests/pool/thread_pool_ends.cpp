@@ -1,6 +1,7 @@
 #include <multifork/pool/thread_pool.hpp>
 #include <multifork/process/process.hpp>
 
+#include "pool/thread_work.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -11,7 +12,6 @@
 #include <cstddef>
 #include <latch>
 #include <mutex>
-#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -27,32 +27,9 @@ namespace mp = multifork;
 namespace support = multifork::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-int square(int x) {
-    return x * x;
-}
-
-/// What tasks wait for.
-class Gate {
-public:
-    void open() {
-        open_.store(true);
-        open_.notify_all();
-    }
-    void pass() const { open_.wait(false); }
-
-private:
-    std::atomic<bool> open_{false};
-};
-
-std::vector<int> numbers(int count) {
-    std::vector<int> all(static_cast<std::size_t>(count));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-}
-
-} // namespace
+using support::Gate;
+using support::numbers;
+using support::square;
 
 BOOST_AUTO_TEST_SUITE(thread_pool_ends)
 
