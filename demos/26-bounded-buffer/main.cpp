@@ -66,16 +66,34 @@ public:
                 fmt::format("Taken out or still there: {}. Nothing lost, nothing double.", what)};
     }
     void annotate(Chronicle& told) override {
-        // Two items in one slot, or one in a slot that there is not.
+        if (!told.went_wrong)
+            return;
+        // Two items in one slot, one in a slot that there is not, or a count made from one that
+        // somebody else had changed since.
         std::vector<std::string> written;
+        std::array<bool, 3> is_stale{};
+        Moment* last_count = nullptr;
+        bool is_marked = false;
         for (Moment& moment : told.moments) {
-            if (cured_ || !moment.text.starts_with("store slot"))
-                continue;
-            const std::string slot = moment.text.substr(0, 12);
-            moment.is_bad = slot >= "store slot C" ||
-                            std::find(written.begin(), written.end(), slot) != written.end();
-            written.push_back(slot);
+            if (moment.text.starts_with("load count"))
+                is_stale[moment.lane] = false;
+            if (moment.text.starts_with("store count")) {
+                moment.is_bad = is_stale[moment.lane];
+                is_stale.fill(true);
+                last_count = &moment;
+            }
+            if (moment.text.starts_with("store slot")) {
+                const std::string slot = moment.text.substr(0, 12);
+                moment.is_bad = slot >= "store slot C" ||
+                                std::find(written.begin(), written.end(), slot) != written.end();
+                written.push_back(slot);
+            }
+            is_marked = is_marked || moment.is_bad;
         }
+        // A process may be interrupted between a step and its look at the clock, and the steps be
+        // told in another order than they were. After the last one the count is wrong in any case.
+        if (!is_marked && last_count)
+            last_count->is_bad = true;
     }
     /// Both producers look at the count before one of them writes.
     std::vector<std::size_t> bad_schedule() const override {
