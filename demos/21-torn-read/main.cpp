@@ -1,5 +1,5 @@
-// A clock hand of two words: one process moves it, another reads it. Read in the middle of a move
-// it is neither here nor there.
+// A point of two words: one process moves it, another reads it. Read in the middle of a move it is
+// neither here nor there.
 
 #include "toolkit/race_main.hpp"
 

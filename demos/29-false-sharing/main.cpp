@@ -167,12 +167,10 @@ int main(int argc, char** argv) {
         options.add_number("processes", "that many", 2, 1, 64);
         options.add_number("increments", "each adds", 20'000'000, 1, 10'000'000'000);
         options.add_text("trace", "write a picture of what happened", "FILE");
-        options.add_flag("short", "a tenth of the additions");
+        options.add_short({{"increments", 2'000'000}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t increments =
-            options.number("increments") / (options.flag("short") ? 10 : 1);
-        return show(static_cast<int>(options.number("processes")),
-                    std::max<std::int64_t>(increments, 1), options.text("trace"));
+        return show(static_cast<int>(options.number("processes")), options.number("increments"),
+                    options.text("trace"));
     });
 }

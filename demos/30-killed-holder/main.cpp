@@ -178,12 +178,9 @@ int main(int argc, char** argv) {
         options.add_flag("step", "kill when it holds it for sure");
         options.add_number("runs", "kills of each", 100, 1, 100'000);
         options.add_text("trace", "write a picture of what happened", "FILE");
-        options.add_flag("short", "fewer kills");
+        options.add_short({{"runs", 20}});
         if (!options.parse(argc, argv))
             return success;
-        std::int64_t runs = options.number("runs");
-        if (options.flag("short") && !options.given("runs"))
-            runs = 20;
-        return show(runs, options.flag("step"), options.text("trace"));
+        return show(options.number("runs"), options.flag("step"), options.text("trace"));
     });
 }

@@ -194,12 +194,10 @@ int main(int argc, char** argv) {
             "command\nline is wrong.\n");
         options.add_number("processes", "in the pool, and items", 4, 1, 64);
         options.add_number("sleep", "milliseconds for each item", 2000, 1, 60'000);
-        options.add_flag("short", "sleep a seventh of that");
+        options.add_short({{"sleep", 285}});
         if (!options.parse(argc, argv))
             return success;
         nap = std::chrono::milliseconds(options.number("sleep"));
-        if (options.flag("short"))
-            nap = std::max(nap / 7, 1ms);
         return show(options.number("processes"));
     });
 }

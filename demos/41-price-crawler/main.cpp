@@ -165,11 +165,10 @@ int main(int argc, char** argv) {
         options.add_number("processes", "in the pool", 4, 1, 64);
         options.add_number("pages", "to look up", 8, 1, 1000);
         options.add_number("delay", "milliseconds that the shop takes for a page", 500, 1, 60'000);
-        options.add_flag("short", "a third of the delay");
+        options.add_short({{"delay", 166}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t delay = options.number("delay") / (options.flag("short") ? 3 : 1);
         return show(options.number("processes"), options.number("pages"),
-                    std::chrono::milliseconds(std::max<std::int64_t>(delay, 1)));
+                    std::chrono::milliseconds(options.number("delay")));
     });
 }

@@ -138,13 +138,9 @@ int main(int argc, char** argv) {
                         "\nExit status: 0 when all that is checked holds, 1 when not, 2 when the "
                         "command\nline is wrong.\n");
         options.add_number("count", "how far", 100'000'000, 1, 100'000'000'000);
-        options.add_flag("short", "a tenth of that");
+        options.add_short({{"count", 10'000'000}});
         if (!options.parse(argc, argv))
             return success;
-        const bool brief = options.flag("short");
-        std::int64_t end = options.number("count");
-        if (brief && !options.given("count"))
-            end /= 10;
-        return show(end, brief);
+        return show(options.number("count"), options.flag("short"));
     });
 }

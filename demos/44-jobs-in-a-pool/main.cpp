@@ -136,12 +136,9 @@ int main(int argc, char** argv) {
         options.add_number("processes", "in the pool", 2, 1, 64);
         options.add_number("jobs", "for them", 4, 1, 256);
         options.add_number("count", "squares in each", 10'000'000, 1, 10'000'000'000);
-        options.add_flag("short", "a tenth of that");
+        options.add_short({{"count", 1'000'000}});
         if (!options.parse(argc, argv))
             return success;
-        std::int64_t count = options.number("count");
-        if (options.flag("short") && !options.given("count"))
-            count /= 10;
-        return show(options.number("processes"), options.number("jobs"), count);
+        return show(options.number("processes"), options.number("jobs"), options.number("count"));
     });
 }

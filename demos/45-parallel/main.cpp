@@ -119,16 +119,10 @@ int main(int argc, char** argv) {
         options.add_number("jobs", "for them", 4, 1, 256);
         options.add_number("count", "squares in each", 10'000'000, 1, 10'000'000'000);
         options.add_number("megabytes", "in the array", 32, 1, 1024);
-        options.add_flag("short", "a tenth of the squares, an eighth of the array");
+        options.add_short({{"count", 1'000'000}, {"megabytes", 4}});
         if (!options.parse(argc, argv))
             return success;
-        const bool brief = options.flag("short");
-        std::int64_t count = options.number("count");
-        std::int64_t megabytes = options.number("megabytes");
-        if (brief && !options.given("count"))
-            count /= 10;
-        if (brief && !options.given("megabytes"))
-            megabytes /= 8;
-        return show(options.number("processes"), options.number("jobs"), count, megabytes);
+        return show(options.number("processes"), options.number("jobs"), options.number("count"),
+                    options.number("megabytes"));
     });
 }

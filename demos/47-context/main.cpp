@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
                         "starts, and starts it.\n",
                         "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
                         "command line is wrong.\n");
-        options.add_flag("short", "the same: it is short already");
+        options.add_short({});
         if (!options.parse(argc, argv))
             return success;
         return show();

@@ -139,11 +139,10 @@ int main(int argc, char** argv) {
                         "when the command line is wrong.\n");
         options.add_number("runs", "of each way", 30, 1, 100'000);
         options.add_number("increments", "each adds, in the end", 20'000, 1, 1'000'000'000);
-        options.add_flag("short", "a third of the runs");
+        options.add_short({{"runs", 10}});
         if (!options.parse(argc, argv))
             return success;
-        const auto runs = static_cast<int>(options.number("runs"));
-        return show(options.flag("short") ? std::max(runs / 3, 1) : runs,
+        return show(static_cast<int>(options.number("runs")),
                     static_cast<int>(options.number("increments")));
     });
 }

@@ -173,10 +173,10 @@ int main(int argc, char** argv) {
         Options options(
             name,
             "Gives an object whose serialisation prints something to a Process (by spawn\n"
-            "and by fork) and to a Pool, and closures to both.\n",
+            "and by fork) and to a Pool, and closures to a Process.\n",
             "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
             "command line is wrong.\n");
-        options.add_flag("short", "the same: it is short already");
+        options.add_short({});
         if (!options.parse(argc, argv))
             return success;
         fmt::print("{}\n", paint(Ink::strong, "Who turns an object into bytes, and back?"));

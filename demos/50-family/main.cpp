@@ -170,10 +170,9 @@ int main(int argc, char** argv) {
                         "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
                         "command line is wrong.\n");
         options.add_number("milliseconds", "each child sleeps", 1000, 100, 60'000);
-        options.add_flag("short", "three fifths of that");
+        options.add_short({{"milliseconds", 600}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t pause = options.number("milliseconds");
-        return show(std::chrono::milliseconds(options.flag("short") ? pause * 3 / 5 : pause));
+        return show(std::chrono::milliseconds(options.number("milliseconds")));
     });
 }

@@ -104,7 +104,8 @@ std::vector<Stay> run(const std::vector<milliseconds>& pauses, const auto& targe
     std::vector<mp::Process> processes;
     const std::int64_t begin = now_ns();
     for (std::size_t i = 0; i < pauses.size(); ++i)
-        processes.emplace_back(target, args..., stays, static_cast<int>(i), pauses[i], begin);
+        processes.emplace_back(mp::ProcessOptions{.daemon = true}, target, args..., stays,
+                               static_cast<int>(i), pauses[i], begin);
     for (auto& process : processes)
         process.start();
     join_all(processes);
@@ -178,11 +179,10 @@ int main(int argc, char** argv) {
                         "command line is wrong.\n");
         options.add_number("processes", "that many", 10, 1, 64);
         options.add_number("milliseconds", "of sleep at most", 1000, 40, 60'000);
-        options.add_flag("short", "a tenth of the sleep");
+        options.add_short({{"milliseconds", 100}});
         if (!options.parse(argc, argv))
             return success;
-        const milliseconds longest(options.number("milliseconds") /
-                                   (options.flag("short") ? 10 : 1));
+        const milliseconds longest(options.number("milliseconds"));
         title("The calls of a lock, and what it is for");
         const int first = calls(std::clamp(longest, milliseconds(100), milliseconds(1000)));
         return std::max(first,

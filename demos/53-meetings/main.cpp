@@ -189,11 +189,9 @@ int main(int argc, char** argv) {
                         "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
                         "command line is wrong.\n");
         options.add_number("milliseconds", "are a unit", 1000, 20, 60'000);
-        options.add_flag("short", "a tenth of that");
+        options.add_short({{"milliseconds", 100}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t unit = options.number("milliseconds");
-        return show(
-            milliseconds(options.flag("short") ? std::max<std::int64_t>(unit / 10, 20) : unit));
+        return show(milliseconds(options.number("milliseconds")));
     });
 }

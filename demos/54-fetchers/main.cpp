@@ -200,12 +200,10 @@ int main(int argc, char** argv) {
         options.add_number("times", "each page is fetched; in the long runs five times that", 10, 1,
                            100);
         options.add_flag("all-lines", "print a line for each page");
-        options.add_flag("short", "a fifth of the milliseconds");
+        options.add_short({{"milliseconds", 10}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t delay = options.number("milliseconds");
-        return show(
-            milliseconds(options.flag("short") ? std::max<std::int64_t>(delay / 5, 1) : delay),
-            static_cast<int>(options.number("times")), options.flag("all-lines"));
+        return show(milliseconds(options.number("milliseconds")),
+                    static_cast<int>(options.number("times")), options.flag("all-lines"));
     });
 }

@@ -181,10 +181,10 @@ int main(int argc, char** argv) {
                         "\nExit status: 0 when all is as it should be, 1 when not, 2 when the\n"
                         "command line is wrong.\n");
         options.add_number("squares", "in the longer row", 200'000'000, 2, 100'000'000'000);
-        options.add_flag("short", "a twentieth of them");
+        options.add_short({{"squares", 10'000'000}});
         if (!options.parse(argc, argv))
             return success;
-        const std::int64_t count = options.number("squares") / (options.flag("short") ? 20 : 1);
+        const std::int64_t count = options.number("squares");
         fmt::print("{}\n", paint(Ink::strong, "Threads or processes?"));
         return std::max({same_work(static_cast<std::uint64_t>(std::max<std::int64_t>(count, 2))),
                          a_task_that_crashes(), what_cannot_cross()});

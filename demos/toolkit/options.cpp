@@ -69,6 +69,14 @@ void Options::add_flag(const std::string& name, const std::string& help) {
     parser_->options.add_options()(name, help);
 }
 
+void Options::add_short(std::map<std::string, std::int64_t> numbers) {
+    std::string help;
+    for (const auto& [name, number] : numbers)
+        help += fmt::format("{}--{} {}", help.empty() ? "as with " : " ", name, number);
+    add_flag("short", help.empty() ? "the same: it is short already" : help);
+    short_ = std::move(numbers);
+}
+
 void Options::add_text(const std::string& name, const std::string& help,
                        const std::string& placeholder, const std::string& otherwise) {
     parser_->options.add_options()(
@@ -107,6 +115,10 @@ bool Options::parse(int argc, char** argv) {
                                          range.least, range.most, printable(text, 40)));
         numbers_[name] = *number;
     }
+    if (given("short"))
+        for (const auto& [name, number] : short_)
+            if (!given(name))
+                numbers_[name] = number;
     return true;
 }
 

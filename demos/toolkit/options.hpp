@@ -29,6 +29,8 @@ public:
     void add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
                     std::int64_t least, std::int64_t most);
     void add_flag(const std::string& name, const std::string& help);
+    /// --short, for a quick look: sets numbers that are not given. None: it changes nothing.
+    void add_short(std::map<std::string, std::int64_t> numbers);
     /// Any text, such as a file's name.
     void add_text(const std::string& name, const std::string& help, const std::string& placeholder,
                   const std::string& otherwise = "");
@@ -54,6 +56,7 @@ private:
     std::string epilogue_;
     std::map<std::string, Range> ranges_;
     std::map<std::string, std::int64_t> numbers_;
+    std::map<std::string, std::int64_t> short_;
     bool takes_operands_ = false;
     std::vector<std::string> operands_;
 };

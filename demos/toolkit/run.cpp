@@ -29,8 +29,8 @@ extern "C" void wipe_and_die(int number) {
         static constexpr std::array<char, 4> wipe{'\r', '\033', '[', 'K'};
         [[maybe_unused]] const auto written = ::write(STDERR_FILENO, wipe.data(), wipe.size());
     }
-    // SA_RESETHAND has put the default back: whoever waits for this process sees the signal. A
-    // demo's children are daemons and end with it.
+    // SA_RESETHAND has put the default back: whoever waits for this process sees the signal. Of a
+    // demo's children those that take long are daemons and end with it.
     ::raise(number);
 }
 
