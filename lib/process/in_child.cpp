@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -24,7 +25,13 @@
 namespace multifork::detail {
 namespace {
 
-Board* own_board = nullptr;
+Board* board = nullptr;
+std::uint32_t board_owner = 0;
+
+/// Null in a process that the child forked by itself: the end of that one is not the child's.
+Board* own_board() noexcept {
+    return board_owner == platform::process_id() ? board : nullptr;
+}
 
 /// Whether a stream passes everything to stdio at once, as all do unless sync_with_stdio(false) was
 /// called.
@@ -52,19 +59,17 @@ std::string type_of_current_exception() {
 void report_exception(const char* what) noexcept {
     try {
         const std::string type = type_of_current_exception();
-        if (own_board != nullptr)
-            own_board->say_error(type, what);
+        if (Board* const own = own_board())
+            own->say_error(type, what);
         fmt::print(stderr, "{} (pid {}) ended with {}{}{}\n", this_process::name(), ::getpid(),
                    type, *what != '\0' ? ": " : "", what);
     } catch (...) {
-        if (own_board != nullptr)
-            own_board->say_error("unknown", what);
+        if (Board* const own = own_board())
+            own->say_error("unknown", what);
     }
 }
 
-} // namespace
-
-void flush_output() noexcept {
+void flush_iostreams() noexcept {
     for (std::ostream* const stream : {&std::cout, &std::cerr, &std::clog})
         try {
             if (!keeps_nothing(*stream))
@@ -72,23 +77,48 @@ void flush_output() noexcept {
         } catch (...) {
             // A stream that throws on failure: a closed stdout must not change an exit code.
         }
-    std::fflush(nullptr);
+}
+
+/// fflush(nullptr), unless another thread is reading stdin: that one holds the stream's lock until
+/// a line comes, and fflush(nullptr) takes the lock of each stream. \return whether it was done
+bool flush_stdio() noexcept {
+    if (::ftrylockfile(stdin) != 0)
+        return false;
+    std::fflush(nullptr); // takes the lock of stdin once more; nobody begins to read meanwhile
+    ::funlockfile(stdin);
+    return true;
+}
+
+} // namespace
+
+void flush_output() noexcept {
+    flush_iostreams();
+    if (flush_stdio())
+        return;
+    for (std::FILE* const stream : {stdout, stderr})
+        if (::ftrylockfile(stream) == 0) {
+            ::fflush_unlocked(stream);
+            ::funlockfile(stream);
+        }
 }
 
 void end_of_child(int status, void*) {
     if (platform::log_enabled(LogLevel::info))
         platform::log(LogLevel::info, fmt::format("process exiting with exitcode {}", status));
-    flush_output();
+    flush_iostreams();
+    if (!flush_stdio())
+        ::fcloseall(); // what exit() does: waits for nobody who is inside a stream
     arena::leave_named_segments();
     arena::leave_pipe_ends();
     liveness::detach_this_thread();
-    if (own_board != nullptr)
-        own_board->say_exit(status);
+    if (Board* const own = own_board())
+        own->say_exit(status);
     ::_exit(status);
 }
 
-void report_to(Board& board) noexcept {
-    own_board = &board;
+void report_to(Board& own) noexcept {
+    board = &own;
+    board_owner = platform::process_id();
 }
 
 int run_reporting(const std::function<void()>& run) {

@@ -1,5 +1,6 @@
 #include <multifork/channel/queue.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/process/start_method.hpp>
 
 #include "support/children.hpp"
 #include "support/program.hpp"
@@ -7,13 +8,16 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -152,6 +156,66 @@ const support::Program stderr_program{"stderr", [] {
                                           return 0;
                                       }};
 
+/// A thread that waits for a character on stdin, and holds the stream's lock all the while.
+class StdinReader {
+public:
+    StdinReader() {
+        std::array<int, 2> ends{};
+        support::demand(::pipe(ends.data()) == 0 && ::dup2(ends[0], STDIN_FILENO) == 0);
+        end_ = ends[1];
+        thread_ = std::thread([] { static_cast<void>(std::getchar()); });
+        support::wait_until([] {
+            if (::ftrylockfile(stdin) != 0)
+                return true;
+            ::funlockfile(stdin);
+            return false;
+        });
+    }
+    void detach() { thread_.detach(); }
+    void finish() {
+        support::demand(::write(end_, "\n", 1) == 1);
+        thread_.join();
+    }
+
+private:
+    int end_ = -1;
+    std::thread thread_;
+};
+
+const support::Program stdin_program{
+    "stdin-is-read", [] {
+        mp::set_fork_policy(mp::fork_with_threads::allow);
+        std::printf("before ");
+        StdinReader reader;
+        run([] { std::printf("child "); });
+        std::printf("between ");
+        reader.finish();
+        run([] {
+            std::FILE* const file = ::fdopen(::dup(STDOUT_FILENO), "w");
+            std::fprintf(file, "file "); // by no FILE of the parent, which flushes its own
+            std::printf("child-that-reads ");
+            StdinReader().detach();
+        });
+        std::printf("end\n");
+        return 0;
+    }};
+
+/// A child whose own child throws, or ends with another code, or by _exit().
+int code_of_child_that_forks(const auto& grandchild) {
+    mp::Process child{[&] {
+        const pid_t pid = ::fork();
+        if (pid == 0)
+            grandchild();
+        int status = 0;
+        ::waitpid(pid, &status, 0);
+        ::raise(SIGKILL);
+    }};
+    child.start();
+    child.join();
+    support::demand(!child.error().has_value());
+    return child.exitcode().value();
+}
+
 std::size_t count(const std::string& text, const std::string& word) {
     std::size_t found = 0;
     for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1))
@@ -181,6 +245,25 @@ BOOST_AUTO_TEST_CASE(a_child_that_crashes_loses_its_own_output_alone) {
 
 BOOST_AUTO_TEST_CASE(every_stdio_stream_is_flushed_not_only_stdout) {
     BOOST_TEST(support::run_program("file-buffers").out == "parent child end\n");
+}
+
+BOOST_AUTO_TEST_CASE(who_reads_stdin_keeps_no_process_from_starting_or_ending) {
+    const auto result = support::run_program("stdin-is-read");
+    BOOST_TEST(result.code == 0);
+    const auto first = result.out.substr(0, result.out.find("between"));
+    BOOST_TEST(first == "before child ");
+    for (const char* word : {"between ", "child-that-reads ", "file ", "end\n"})
+        BOOST_TEST(count(result.out, word) == 1u, word);
+}
+
+// What a bare fork() in a child makes has the child's memory, and must not speak for it. SIGCHLD is
+// ignored, so that what the child said is all that its parent hears.
+BOOST_AUTO_TEST_CASE(the_end_of_a_grandchild_is_not_the_childs) {
+    std::signal(SIGCHLD, SIG_IGN);
+    BOOST_TEST(code_of_child_that_forks([] { std::exit(0); }) == 255);
+    BOOST_TEST(code_of_child_that_forks([] { throw std::runtime_error("not the child's"); }) ==
+               255);
+    std::signal(SIGCHLD, SIG_DFL);
 }
 
 BOOST_AUTO_TEST_CASE(exit_handlers_run_in_the_process_that_registered_them) {
