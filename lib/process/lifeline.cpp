@@ -3,14 +3,19 @@
 #include "platform/immortal.hpp"
 #include "platform/system.hpp"
 
+#include <multifork/error.hpp>
+
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 namespace multifork::detail {
@@ -70,7 +75,7 @@ void take_lifeline(int descriptor) noexcept {
     lifeline().parents_read_end = descriptor;
 }
 
-void hold_on_to_parent() noexcept {
+void hold_on_to_parent() {
     // The signal's addressee belongs to the open file, and all children share the inherited one:
     // open the pipe once more.
     std::array<char, 64> path;
@@ -78,7 +83,11 @@ void hold_on_to_parent() noexcept {
     const int own =
         ::open(path.data(), O_RDONLY | O_NONBLOCK); // kept, over exec too, as long as the process
     if (own < 0)
-        return;
+        throw ProcessError(
+            static_cast<std::errc>(errno),
+            fmt::format("a daemon cannot be tied to its parent: {}; it needs /proc and one "
+                        "descriptor of its own, and the limit for them is RLIMIT_NOFILE",
+                        std::generic_category().message(errno)));
     lifeline().hold = own;
     ::fcntl(own, F_SETOWN, ::getpid());
     ::fcntl(own, F_SETSIG, SIGKILL);

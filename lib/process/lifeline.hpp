@@ -18,9 +18,9 @@ void prepare_lifeline();
 /// In such a child: which descriptor that is.
 void take_lifeline(int descriptor) noexcept;
 
-/// In a daemon child, right after the fork: ties this process to its parent, or ends it when the
-/// parent is gone already.
-void hold_on_to_parent() noexcept;
+/// In a daemon child, before its target: ties this process to its parent, or ends it when the
+/// parent is gone already. \throws ProcessError when it cannot, so that no daemon runs untied
+void hold_on_to_parent();
 /// In a process that another one than its parent forked, and which therefore has a copy of what
 /// ties that one to its parent: closes it.
 void let_go_of_forkers_parent() noexcept;

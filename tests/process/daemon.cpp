@@ -16,6 +16,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +90,27 @@ BOOST_AUTO_TEST_CASE(its_children_do_not_hold_its_tie_to_its_parent) {
                        }};
     daemon.start();
     support::expect_exit(daemon);
+}
+
+// Where nothing can tie it to its parent, it does not run.
+BOOST_AUTO_TEST_CASE(it_does_not_run_untied) {
+    mp::Process crowded{[] {
+        const auto start_daemon = [](int expected) {
+            mp::Process daemon{{.daemon = true}, [] {}};
+            daemon.start();
+            daemon.join();
+            support::demand(daemon.exitcode() == expected);
+            support::demand(daemon.error().has_value() == (expected != 0));
+        };
+        start_daemon(0);
+        const rlimit few{64, 64};
+        support::demand(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+        while (::open("/dev/null", O_RDONLY) >= 0) {
+        }
+        start_daemon(1);
+    }};
+    crowded.start();
+    support::expect_exit(crowded);
 }
 
 BOOST_AUTO_TEST_CASE(the_destructor_terminates_it) {
