@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -31,11 +32,29 @@ void read(ByteReader& reader, arena::ObjectAddress& address) {
 constinit platform::Immortal<std::optional<arena::Object>> own_board;
 bool born = false; // set before the target runs, and never changed again
 
+std::uint64_t blocked_signals() noexcept {
+    sigset_t set;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &set);
+    std::uint64_t blocked = 0;
+    for (int number = 1; number <= 64; ++number)
+        if (::sigismember(&set, number) == 1)
+            blocked |= 1ull << (number - 1);
+    return blocked;
+}
+void block_signals(std::uint64_t blocked) noexcept {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (int number = 1; number <= 64; ++number)
+        if ((blocked >> (number - 1) & 1) != 0)
+            ::sigaddset(&set, number);
+    ::pthread_sigmask(SIG_SETMASK, &set, nullptr);
+}
+
 Order read_order(ByteReader& reader) {
     Order order;
     std::uint32_t method = 0;
     reader(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name, method,
-           order.authkey, order.log_bits);
+           order.authkey, order.log_bits, order.blocked_signals);
     order.method = static_cast<StartMethod>(method);
     read(reader, order.board);
     return order;
@@ -54,7 +73,8 @@ WrittenOrder write_order(Order order, const arena::Object& board, const Callable
     if (board)
         order.board = arena::address_of(board);
     writer(order.name, order.daemon, order.identity, order.parent_pid, order.parent_name,
-           static_cast<std::uint32_t>(order.method), order.authkey, platform::log_state().bits);
+           static_cast<std::uint32_t>(order.method), order.authkey, platform::log_state().bits,
+           blocked_signals());
     write(writer, order.board);
     target.write(writer);
 
@@ -101,11 +121,13 @@ int follow_order(const arena::Handover& told) {
     me.authkey = std::move(order.authkey);
     platform::set_log_state({order.log_bits});
     inherit_start_method(order.method);
-    if (order.daemon)
-        hold_on_to_parent();
+    if (order.method == StartMethod::forkserver)
+        block_signals(order.blocked_signals); // not those of who started the server, long ago
     if (order.board.kind != 0)
         report_to(board_in(own_board->emplace(arena::object_at(order.board, arena::Kind::board))));
     return run_reporting([&] {
+        if (order.daemon)
+            hold_on_to_parent();
         auto target = read_callable(reader);
         parcel.reset();
         drop_arrived();

@@ -33,7 +33,8 @@ struct Order {
     std::string parent_name;
     StartMethod method = StartMethod::spawn;
     std::string authkey;
-    std::uint32_t log_bits = 0; ///< platform::LogState
+    std::uint32_t log_bits = 0;        ///< platform::LogState
+    std::uint64_t blocked_signals = 0; ///< by the thread that starts it: signal n is bit n - 1
     arena::ObjectAddress board; ///< kind 0: there is none
 };
 

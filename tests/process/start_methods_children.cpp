@@ -211,6 +211,31 @@ BOOST_AUTO_TEST_CASE(the_fork_server_is_started_on_demand_and_has_one_thread,
     BOOST_TEST(mp::detail::fork_server_pid() == server);
 }
 
+// Not those of the thread that first started the fork server.
+MULTIFORK_EACH_START_METHOD(a_child_blocks_the_signals_that_its_starter_blocks) {
+    const support::ServerStops at_the_end;
+    const auto expect = [&](bool blocked) {
+        support::run_in_child(
+            context,
+            [](bool expected) {
+                sigset_t set;
+                ::pthread_sigmask(SIG_SETMASK, nullptr, &set);
+                support::demand((::sigismember(&set, SIGUSR2) == 1) == expected);
+                support::demand(::sigismember(&set, SIGINT) == 0);
+            },
+            blocked);
+    };
+    sigset_t set;
+    sigset_t before;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGUSR2);
+    for (const bool blocked : {true, false}) {
+        ::pthread_sigmask(blocked ? SIG_BLOCK : SIG_SETMASK, blocked ? &set : &before,
+                          blocked ? &before : nullptr);
+        expect(blocked);
+    }
+}
+
 MULTIFORK_EACH_START_METHOD(exit_codes) {
     for (const int code : {0, 1, 3, 255}) {
         mp::Process child = context.process([](int n) { std::exit(n); }, code);
