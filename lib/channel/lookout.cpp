@@ -126,9 +126,9 @@ void keep_watch(Lookout& lookout, std::promise<void> known) {
         try {
             if (look_and_sleep(lookout))
                 continue;
-        } catch (const Error&) {
-            // No thread slot, or memory that was overwritten: show all, so that whoever waits finds
-            // out for himself, and look again later.
+        } catch (const std::exception&) {
+            // No thread slot, no memory, or some that was overwritten: show all, so that whoever
+            // waits finds out for himself, and look again later.
             show_all(lookout);
             std::this_thread::sleep_for(std::chrono::nanoseconds(look_again_ns));
         }
@@ -155,6 +155,9 @@ void start(Lookout& lookout) {
     } catch (const std::system_error& error) {
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         throw Error(error.code(), "no thread left to watch shared memory: end some others");
+    } catch (...) {
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        throw;
     }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -93,13 +93,16 @@ bool Child::reap_locked() {
 }
 
 bool Child::wait(platform::Deadline deadline) {
-    int end_signal = -1;
+    // Kept open while this thread waits: closed by another one meanwhile, its number could come to
+    // mean a stranger.
+    std::shared_ptr<const platform::Descriptor> kept_open;
     {
         const std::scoped_lock hold(mutex);
         if (reap_locked())
             return true;
-        end_signal = pidfd.get();
+        kept_open = pidfd;
     }
+    const int end_signal = kept_open ? kept_open->get() : -1;
     if (deadline.is_poll())
         return false;
     if (end_signal >= 0 && deadline.is_never()) {
@@ -114,7 +117,6 @@ bool Child::wait(platform::Deadline deadline) {
             return true;
     }
     if (end_signal >= 0) {
-        // The descriptor stays open: close() refuses while the child runs.
         while (platform::wait_readable(end_signal, deadline.ns())) {
             const std::scoped_lock hold(mutex);
             if (reap_locked())
@@ -163,7 +165,7 @@ void Child::signal(int number) {
         return;
     // By the pidfd, because between a look and a kill() the pid could be somebody else's; while it
     // is not reaped, though, it cannot.
-    if (!pidfd || ::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) != 0)
+    if (!pidfd || ::syscall(SYS_pidfd_send_signal, pidfd->get(), number, nullptr, 0) != 0)
         ::kill(pid, number);
 }
 
@@ -308,7 +310,7 @@ int ProcessHandle::sentinel() const {
             std::errc::not_supported,
             "this system gives no descriptor for a process (pidfd_open, Linux 5.3); use "
             "try_join_for()");
-    return child().pidfd.get();
+    return child().pidfd->get();
 }
 
 void ProcessHandle::close() const {

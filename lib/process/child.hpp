@@ -37,7 +37,7 @@ struct Child {
     bool closed = false;
     int pid = 0;
     std::optional<int> exitcode;
-    platform::Descriptor pidfd;
+    std::shared_ptr<const platform::Descriptor> pidfd; ///< whoever waits keeps it open; or none
     arena::Object board;
     std::vector<arena::Object> kept; ///< named objects that the child may not have opened yet
     arena::ProcessId record;         ///< in the arena's table of processes

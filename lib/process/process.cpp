@@ -100,6 +100,7 @@ void Process::start() {
 
     static_cast<void>(detail::own_authkey()); // which the child is to have too
     child.board = detail::make_board();
+    auto pidfd = std::make_shared<platform::Descriptor>(); // while nothing runs that could be lost
     try {
         const StartMethod method = child.method.value_or(detail::default_start_method());
         if (method == StartMethod::fork)
@@ -110,7 +111,8 @@ void Process::start() {
         child.board = {};
         throw;
     }
-    child.pidfd = platform::open_pidfd(child.pid);
+    if ((*pidfd = platform::open_pidfd(child.pid)))
+        child.pidfd = std::move(pidfd);
     child.started = true;
     target_.reset(); // the child has its copy
     detail::remember_child(child_);
