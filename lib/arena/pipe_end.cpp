@@ -194,8 +194,13 @@ void PipeEnd::end_use() noexcept {
 }
 
 void PipeEnd::close() noexcept {
-    if (closed_.exchange(true))
-        return;
+    {
+        // Not in the middle of a fork, which gives the child an entry of its own for each end that
+        // is open: closed in between, nobody would ever give that one back.
+        const std::scoped_lock hold(all_ends->mutex);
+        if (closed_.exchange(true))
+            return;
+    }
     // Threads of this process that sleep in an operation on this end look again, and leave.
     cell_.changes.fetch_add(1);
     platform::futex_wake(cell_.changes, platform::wake_everybody);

@@ -159,6 +159,36 @@ BOOST_AUTO_TEST_CASE(a_child_that_inherited_an_end_holds_it_until_it_closes_it) 
     support::expect_exit(child);
 }
 
+// A thread closes an end while another one forks: the child has it, and can close it, or has not.
+BOOST_AUTO_TEST_CASE(an_end_that_is_closed_during_a_fork_is_closed_in_the_child_too) {
+    for (int round = 0; round < 200; ++round) {
+        auto [reader, writer] = mp::Pipe<int>(false);
+        const mp::Event closed;
+        const mp::Event looked;
+        std::atomic<bool> go{false};
+        std::thread closer([&, &r = reader] {
+            while (!go) {
+            }
+            for (std::atomic<int> spin{0}; spin < round * 100; ++spin) {
+            }
+            r.close();
+        });
+        mp::Process child{{.start_method = mp::StartMethod::fork}, [&, &r = reader] {
+                              r.close();
+                              mp::Event(closed).set();
+                              mp::Event(looked).wait();
+                          }};
+        go = true;
+        child.start();
+        closer.join();
+        mp::Event(closed).wait();
+        const bool nobody_reads = support::throws<mp::BrokenPipe>([&w = writer] { w.send(1); });
+        mp::Event(looked).set();
+        support::expect_exit(child);
+        BOOST_TEST_REQUIRE(nobody_reads);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_child_that_ends_in_order_gives_its_ends_up) {
     auto [reader, writer] = mp::Pipe<std::string>(false);
     mp::Process child{[&, &w = writer] { w.send(std::string(1000, 'x')); }};
