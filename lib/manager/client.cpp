@@ -132,6 +132,9 @@ Bytes ask(const ManagerClient& server, const CallHead& head, const Bytes& argume
         throw EndOfStream(fmt::format("the manager at {} ended during {}(), and whether that was "
                                       "done is not known: {}",
                                       server.address.to_string(), head.name, error.what()));
+    } catch (...) {
+        cut_line(server); // or the next question would get the answer to this one
+        throw;
     }
     const auto [reply, result] = split<ReplyHead>(message);
     if (reply.outcome != static_cast<std::uint8_t>(CallOutcome::done))
