@@ -100,6 +100,13 @@ void TaskQueue::Blocks::drop(std::byte* payload, std::uint64_t position) const n
         space.free(block);
 }
 
+bool detail::stays_unreadable(const Error& error) noexcept {
+    const Error* const what = &error;
+    return dynamic_cast<const CorruptSharedMemory*>(what) != nullptr ||
+           dynamic_cast<const LayoutMismatch*>(what) != nullptr ||
+           dynamic_cast<const NotFound*>(what) != nullptr;
+}
+
 LeaseTicket::LeaseTicket(std::shared_ptr<const TaskQueue> queue,
                          const core::LeaseToken& token) noexcept
     : queue_(std::move(queue)), token_(token), process_(platform::process_id()) {}
@@ -131,7 +138,7 @@ void LeaseTicket::give_back_quietly() noexcept {
 }
 
 std::shared_ptr<const TaskQueue> LeaseTicket::end(const char* what) {
-    if (queue_ == nullptr)
+    if (queue_ == nullptr || process_ != platform::process_id())
         throw NotOwner(fmt::format(
             "{}() of an item that this lease has ended for: call task_done() or give_back() once "
             "for each item",

@@ -1,6 +1,8 @@
 #include <multifork/channel/joinable_queue.hpp>
 
 #include <multifork/channel/queue.hpp>
+#include <multifork/process/process.hpp>
+#include <multifork/sync/lock.hpp>
 
 #include "support/blocks.hpp"
 #include "support/children.hpp"
@@ -14,6 +16,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
@@ -57,6 +61,37 @@ BOOST_AUTO_TEST_CASE(what_is_given_back_comes_first_and_counts_tries) {
         BOOST_TEST(task.tries() == (i < 2 ? 2u : 1u));
         task.task_done();
     }
+}
+
+BOOST_AUTO_TEST_CASE(an_item_that_nobody_can_ever_read_is_dropped) {
+    const std::string name = "lock-of-" + std::to_string(::getpid());
+    mp::JoinableQueue<mp::Lock> queue{4};
+    queue.put(mp::Lock::create(name));
+    queue.put(mp::Lock());
+    BOOST_TEST(mp::Lock::remove(name));
+    support::expect_error<mp::NotFound>([&] { static_cast<void>(queue.get()); }, {name});
+    auto next = queue.get();
+    BOOST_TEST(next.tries() == 1u);
+    next.task_done();
+    queue.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_forked_child_cannot_end_its_parents_lease) {
+    mp::JoinableQueue<int> queue{4};
+    queue.put(1);
+    auto task = queue.get();
+    mp::Process child{[&] {
+        for (const bool done : {true, false})
+            try {
+                done ? task.task_done() : task.give_back();
+                std::exit(9);
+            } catch (const mp::NotOwner&) {
+            }
+    }};
+    child.start();
+    support::expect_exit(child);
+    task.task_done();
+    queue.join();
 }
 
 BOOST_AUTO_TEST_CASE(a_lease_that_is_dropped_gives_its_item_back) {

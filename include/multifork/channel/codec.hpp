@@ -200,22 +200,34 @@ void encode([[maybe_unused]] const T& value, std::vector<std::byte>& bytes) {
     }
 }
 
-/// The T that encode() turned into `bytes`. \throws CorruptSharedMemory when they are none
-template <Codable T>
-[[nodiscard]] T decode(std::span<const std::byte> bytes) {
-    T value{};
-    ByteReader reader(bytes);
+namespace detail {
+
+/// What `read` returns. \throws CorruptSharedMemory for what cereal throws about bytes
+template <class Read>
+[[nodiscard]] auto readable(const Read& read) {
     try {
-        if constexpr (Shareable<T>)
-            reader.loadBinary(&value, sizeof value);
-        else
-            reader(value);
+        return read();
     } catch (const cereal::Exception& error) {
         throw CorruptSharedMemory(
             std::string("a message cannot be read: ") + error.what() +
             "; both sides must be built with the same definition of its type");
     }
-    return value;
+}
+
+} // namespace detail
+
+/// The T that encode() turned into `bytes`. \throws CorruptSharedMemory when they are none
+template <Codable T>
+[[nodiscard]] T decode(std::span<const std::byte> bytes) {
+    return detail::readable([&] {
+        T value{};
+        ByteReader reader(bytes);
+        if constexpr (Shareable<T>)
+            reader.loadBinary(&value, sizeof value);
+        else
+            reader(value);
+        return value;
+    });
 }
 
 } // namespace multifork

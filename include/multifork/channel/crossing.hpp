@@ -272,8 +272,10 @@ void write_crossing(const T& value, std::vector<std::byte>& bytes) {
 template <Crossable T>
 [[nodiscard]] T read_crossing(std::span<const std::byte> bytes) {
     if constexpr (detail::Cross<T>::brings_handles) {
-        ByteReader reader(bytes);
-        return detail::Cross<T>::read(reader);
+        return detail::readable([&] {
+            ByteReader reader(bytes);
+            return detail::Cross<T>::read(reader);
+        });
     } else {
         return decode<T>(bytes);
     }

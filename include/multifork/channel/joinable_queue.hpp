@@ -103,8 +103,9 @@ public:
     /// Leases the oldest item, waiting for one as long as it takes.
     ///
     /// On a closed queue it waits as long as another thread holds a lease: that item may come back.
-    /// \throws QueueClosed         when the queue is closed and nothing is queued or leased to
-    /// others \throws CorruptSharedMemory when the item's bytes are no T; the item is dropped
+    /// \throws QueueClosed  when the queue is closed and nothing is queued or leased to others
+    /// \throws CorruptSharedMemory, LayoutMismatch, NotFound  when the item's bytes are no T, or
+    /// what a handle in it means is gone; the item is dropped, as nobody could ever read it
     [[nodiscard]] Lease<T> get() {
         auto got = get_before(platform::Deadline::never());
         if (!got)
@@ -248,8 +249,10 @@ private:
         LeaseTicket ticket(tasks_, token); // gives it back should the next line throw
         try {
             return Lease<T>(std::move(ticket), read_crossing<T>(tasks_->bytes(token)));
-        } catch (const CorruptSharedMemory&) {
-            ticket.task_done(); // nobody could read it: delivered again, it would never end
+        } catch (const Error& error) {
+            // Nobody else could read it either: delivered again, it would never end.
+            if (detail::stays_unreadable(error))
+                ticket.task_done();
             throw;
         }
     }

@@ -3,6 +3,7 @@
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/outgoing.hpp>
 #include <multifork/core/lease_queue.hpp>
+#include <multifork/error.hpp>
 #include <multifork/platform/clock.hpp>
 #include <multifork/platform/export.hpp>
 
@@ -77,6 +78,12 @@ private:
     Nothing nothing_;
 };
 
+namespace detail {
+/// Whether reading the item once more would end in the same way: it is damaged, or what it names
+/// is gone.
+[[nodiscard]] MULTIFORK_API bool stays_unreadable(const Error& error) noexcept;
+} // namespace detail
+
 /// The part of a lease that does not know the item's type.
 class MULTIFORK_API LeaseTicket {
 public:
@@ -93,8 +100,8 @@ public:
     [[nodiscard]] bool held() const noexcept { return queue_ != nullptr; }
 
     /// The item is done: it will not be delivered again, and join() does not wait for it any more.
-    /// \throws NotOwner the second time; and when the thread that got the item has ended meanwhile,
-    /// so that another has got it
+    /// \throws NotOwner the second time; when the thread that got the item has ended meanwhile, so
+    /// that another has got it; and in a forked child, which has none of its parent's leases
     void task_done();
     /// The item is not done: another getter, or this one, gets it next. \throws NotOwner as
     /// task_done()

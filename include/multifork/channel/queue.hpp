@@ -101,7 +101,8 @@ public:
             throw_drained();
         return std::move(*got);
     }
-    /// Takes the oldest element if there is one.
+    /// Takes the oldest element if there is one. Whoever is in the middle of a get() is waited for:
+    /// some hundred nanoseconds, or a tenth of a second at most if it was stopped there.
     /// \return nothing when the queue is empty now, or closed and drained
     [[nodiscard]] std::optional<T> try_get() { return get_before(platform::Deadline::poll()); }
     /// Takes the oldest element, waiting at most `wait`; zero or less does not wait.
