@@ -22,7 +22,7 @@ class Held {
 public:
     Held(const LeaseQueue& queue, platform::Deadline deadline) : cell_(queue.header.lock) {
         const Acquired got =
-            lock(cell_, queue.domain, liveness::enter(queue.domain), deadline, OnDeath::inherit);
+            lock_inside(cell_, queue.domain, liveness::enter(queue.domain), deadline);
         held_ = got == Acquired::clean || got == Acquired::inherited;
         if (got == Acquired::inherited && !MULTIFORK_MUTANT(no_lease_rebuild))
             Lists(queue).rebuild();

@@ -129,7 +129,7 @@ private:
 
 /// \return false when the time ran out
 bool take_lock(SemaphoreCell& cell, Domain& domain, ThreadWord me, platform::Deadline deadline) {
-    const Acquired got = lock(cell.lock, domain, me, deadline, OnDeath::inherit);
+    const Acquired got = lock_inside(cell.lock, domain, me, deadline);
     if (got == Acquired::inherited && !MULTIFORK_MUTANT(no_recompute)) {
         const Ledger ledger(cell, domain);
         if (!ledger.drop_dead())

@@ -5,16 +5,17 @@
 #include <multifork/platform/export.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 // The lock: one word that is its owner's name.
 //
-//   word = 0                        free          -> name, by CAS of any thread
-//   word = name                     held          -> 0, by XCHG of the owner
-//   word = name | WAITERS           held, and somebody may be asleep on the word: the owner wakes
-//   one word = name | ONE_STORE         held by somebody whose death leaves nothing to repair word
-//   = name of a dead thread    the owner died -> name | WAITERS, by CAS of the heir word = poisoned
-//   the same, for good: a repair failed
+//   word = 0                  free        -> name, by CAS of any thread
+//   word = name               held        -> 0, by XCHG of the owner
+//   word = name | WAITERS     held, and somebody may sleep on the word: the owner wakes one
+//   word = name | ONE_STORE   held by one whose death leaves nothing to repair
+//   word = name of the dead   owner died  -> name | WAITERS, by CAS of the heir
+//   word = poisoned           owner died, for good: a repair failed
 //
 // The CAS is the one store that takes, the XCHG the one that gives. A thread that dies before its
 // CAS leaves the word as it was; after it, a word whose owner is dead: the next locker sees that at
@@ -52,6 +53,26 @@ enum class OnDeath : std::uint8_t {
                                                liveness::ThreadWord me, platform::Deadline deadline,
                                                OnDeath on_death);
 MULTIFORK_API void wake_one_waiter(LockCell& cell) noexcept;
+
+/// How long whoever only wants to look waits for one who is inside.
+///
+/// An object's own lock is held for some hundred nanoseconds. Who gave up at once would say "empty"
+/// of a queue, or "no permit" of a semaphore, without having looked. Longer than this it takes only
+/// when the holder was stopped, or gets no processor.
+inline constexpr std::chrono::milliseconds patience{100};
+
+/// Takes the lock that protects an object's own words. As lock() with OnDeath::inherit, but for
+/// `deadline` poll() with patience.
+[[nodiscard]] inline Acquired lock_inside(LockCell& cell, liveness::Domain& domain,
+                                          liveness::ThreadWord me, platform::Deadline deadline) {
+    // acquire: pairs with the exchange in unlock()
+    if (liveness::ThreadWord free = liveness::nobody; cell.word.compare_exchange_strong(
+            free, me, std::memory_order_acquire, std::memory_order_relaxed)) [[likely]]
+        return Acquired::clean;
+    return lock_slow(cell, domain, me,
+                     deadline.is_poll() ? platform::Deadline::after(patience) : deadline,
+                     OnDeath::inherit);
+}
 
 /// Takes the lock. `me` is from enter(), which the caller has called for this operation.
 [[nodiscard]] inline Acquired lock(LockCell& cell, liveness::Domain& domain,

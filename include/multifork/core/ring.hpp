@@ -129,8 +129,7 @@ template <class Repair>
 [[nodiscard]] bool ring_lock_producers(RingHeader& ring, const RingShape& shape,
                                        liveness::Domain& domain, platform::Deadline deadline,
                                        const Repair& repair) {
-    const Acquired got =
-        lock(ring.producers, domain, liveness::enter(domain), deadline, OnDeath::inherit);
+    const Acquired got = lock_inside(ring.producers, domain, liveness::enter(domain), deadline);
     if (got == Acquired::clean) [[likely]]
         return true;
     if (got != Acquired::inherited)
@@ -149,8 +148,7 @@ template <class Repair>
 [[nodiscard]] bool ring_lock_consumers(RingHeader& ring, const RingShape& shape,
                                        liveness::Domain& domain, platform::Deadline deadline,
                                        const Repair& repair) {
-    const Acquired got =
-        lock(ring.consumers, domain, liveness::enter(domain), deadline, OnDeath::inherit);
+    const Acquired got = lock_inside(ring.consumers, domain, liveness::enter(domain), deadline);
     if (got == Acquired::clean) [[likely]]
         return true;
     if (got != Acquired::inherited)

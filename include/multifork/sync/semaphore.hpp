@@ -52,7 +52,8 @@ public:
     void acquire() {
         static_cast<void>(core::semaphore_acquire(cell(), *domain_, platform::Deadline::never()));
     }
-    /// Takes a permit if there is one. \return whether it was taken
+    /// Takes a permit if there is one. Whoever is in the middle of an operation is waited for, as
+    /// by Queue::try_get(). \return whether it was taken
     [[nodiscard]] bool try_acquire() {
         return core::semaphore_acquire(cell(), *domain_, platform::Deadline::poll());
     }
