@@ -106,6 +106,9 @@ public:
     ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits = true);
     /// Ends a record, unless it has come to mean another process: it is gone, or was never made.
     void end_process(ProcessId process) noexcept;
+    /// The fork that it was made for has probably failed: unless the child says its pid soon, it is
+    /// gone, though its parent lives.
+    void doubt_birth(ProcessId process) noexcept;
     /// Its pid; unless the process has ended meanwhile, and the record is that of another.
     void say_pid(ProcessId process, std::uint32_t pid) noexcept;
     [[nodiscard]] bool is_current(ProcessId process) const noexcept {

@@ -62,7 +62,8 @@ bool Heap::is_gone(const ProcessRecord& record) const noexcept {
         return !platform::process_runs(pid);
     // A child that has not said its pid yet: while its parent lives, and a while longer, it may.
     constexpr std::int64_t grace_ns = 10'000'000'000;
-    return !platform::process_runs(record.parent_pid) &&
+    const std::uint32_t parent = record.parent_pid.load(relaxed); // guards nothing
+    return (parent == 0 || !platform::process_runs(parent)) &&
            platform::monotonic_ns() - record.born_ns > grace_ns;
 }
 

@@ -182,7 +182,8 @@ struct SegmentShape {
 struct ProcessRecord {
     std::atomic<std::uint64_t> serial; // 0: free
     std::atomic<std::uint32_t> pid;    // 0: not known yet
-    std::uint32_t parent_pid;
+    // Of a child that has no pid yet, whose life counts for it; 0: nobody.
+    std::atomic<std::uint32_t> parent_pid;
     std::uint64_t fork_epoch;
     std::uint64_t objects;     // blocks that it owns; under the heap's lock
     std::array<char, 64> name; // zero-terminated

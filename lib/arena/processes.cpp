@@ -41,7 +41,7 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool 
     ProcessRecord& record = records()[index];
     record.pid.store(pid, relaxed);
     record.born_ns = platform::monotonic_ns();
-    record.parent_pid = parent_pid;
+    record.parent_pid.store(parent_pid, relaxed);
     record.objects = 0;
     record.anchor.store(liveness::nobody, relaxed);
     record.name.fill(0);
@@ -66,6 +66,12 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool 
     std::atomic_signal_fence(std::memory_order_seq_cst);
     record.serial.store(serial); // COMMIT
     return {index, serial};
+}
+
+void Heap::doubt_birth(ProcessId process) noexcept {
+    Locked hold(*this);
+    if (is_current(process))
+        records()[process.record].parent_pid.store(0, relaxed);
 }
 
 void Heap::say_pid(ProcessId process, std::uint32_t pid) noexcept {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -37,6 +38,7 @@ constinit std::atomic<Space*> the_tree{nullptr};
 constinit std::mutex making; // of the_tree; held over a fork
 thread_local ProcessId born;
 thread_local bool reserved = false; // born was made by reserve_child() for the fork to come
+thread_local bool bare = false;     // born was made by before_fork()
 
 std::size_t wanted_bytes() {
     const char* text = std::getenv("MULTIFORK_ARENA_BYTES");
@@ -96,6 +98,7 @@ extern "C" void before_fork() {
                 {}; // the table is full: the child makes its record itself, at its first operation
         }
     }
+    bare = !reserved;
     reserved = false;
     lock_pipe_ends_for_fork();
     take_pipe_ends_for_child(born);
@@ -103,14 +106,20 @@ extern "C" void before_fork() {
     if (tree != nullptr)
         tree->impl().hold_for_fork();
     liveness::before_fork();
+    errno = 0;
 }
 
 extern "C" void after_fork_in_parent() {
+    // A fork that has failed says so here, and nowhere else when it is not the library's. But what
+    // is here may also be another handler's: so the child is not given up, it only has to come.
+    const bool failed = errno != 0;
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
     unlock_pipe_ends_after_fork();
     if (Space* const tree = the_tree.load(); tree != nullptr)
         tree->impl().let_go_after_fork();
+    if (bare && failed && born.serial != 0)
+        the_tree.load()->impl().heap.doubt_birth(std::exchange(born, {}));
     making.unlock();
 }
 

@@ -39,6 +39,7 @@ FutexResult from_errno(int error) noexcept {
     case EINTR:
         return {Why::interrupted, 0};
     case ENOSYS:
+    case EPERM: // so says a filter (seccomp) that is older than the call
         return {Why::unsupported, 0};
     default:
         return {Why::changed, 0}; // e.g. ENOMEM: look at the state again, then come back

@@ -1,18 +1,23 @@
+#include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/process/process.hpp>
 #include <multifork/sync/lock.hpp>
+#include <multifork/sync/semaphore.hpp>
 
 #include "support/children.hpp"
 #include "support/leftovers.hpp"
 #include "support/program.hpp"
+#include "support/seccomp.hpp"
 #include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -24,6 +29,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -207,6 +213,42 @@ BOOST_AUTO_TEST_CASE(a_narrow_address_space_gets_a_small_arena,
 
 BOOST_AUTO_TEST_CASE(a_kernel_without_futex_waitv) {
     BOOST_TEST(support::run_program("no-waitv", {{"MULTIFORK_NO_WAITV", "1"}}).code == 0);
+}
+
+// As filters do that are older than the call: some containers, systemd's SystemCallFilter.
+BOOST_AUTO_TEST_CASE(a_filter_that_refuses_futex_waitv) {
+    support::RawChild child([] {
+        support::refuse_call(SYS_futex_waitv, EPERM);
+        using namespace std::chrono_literals;
+        mp::Semaphore nothing{0};
+        support::demand(!nothing.try_acquire_for(20ms));
+        mp::Queue<int> queue{1};
+        mp::Process getter{[&] {
+            for (int i = 0; i < 3; ++i)
+                support::demand(queue.get() == i);
+        }};
+        getter.start();
+        for (int i = 0; i < 3; ++i)
+            queue.put(i);
+        getter.join();
+        return getter.exitcode().value();
+    });
+    BOOST_TEST(child.wait() == 0);
+}
+
+// Ten seconds long: so long a child has to say that it lives.
+BOOST_AUTO_TEST_CASE(a_bare_fork_that_fails_holds_no_end_of_a_pipe,
+                     *boost::unit_test::label("full")) {
+    support::RawChild child([] {
+        auto [reader, writer] = mp::Pipe<int>(false);
+        support::refuse_call(SYS_clone, EAGAIN);
+        support::demand(::fork() == -1 && errno == EAGAIN);
+        writer.close();
+        support::demand(!reader.try_recv_for(std::chrono::minutes(2)));
+        support::demand(reader.ended());
+        return 0;
+    });
+    BOOST_TEST(child.wait() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_dev_shm) {
