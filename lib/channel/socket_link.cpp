@@ -132,8 +132,12 @@ bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
         if (errno == EPIPE || errno == ECONNRESET)
             throw BrokenPipe(
                 fmt::format("send() to {}, which has closed the connection or ended", what_));
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (const int error = errno; error != EAGAIN && error != EWOULDBLOCK) {
+            if (sent > 0)
+                close(); // where the next message begins, the peer would not know
+            errno = error;
             platform::throw_errno("sending to " + what_);
+        }
         // What has begun is finished: half a message would spoil all that follow.
         if (!await(*own, POLLOUT, sent > 0 ? platform::Deadline::never() : deadline))
             return false;

@@ -10,11 +10,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -255,6 +257,32 @@ BOOST_AUTO_TEST_CASE(half_a_message_and_then_death) {
                                          {"middle of a message"});
         BOOST_CHECK_THROW(static_cast<void>(connection.recv_bytes()), mp::ConnectionClosed);
     }
+}
+
+// The kernel refuses the rest when a part has been sent: here because it cannot be read.
+BOOST_AUTO_TEST_CASE(half_a_message_and_then_an_error) {
+    constexpr std::size_t readable = 1u << 20;
+    void* const pages = ::mmap(nullptr, readable + 4096, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    BOOST_TEST_REQUIRE(pages != MAP_FAILED);
+    const std::span<const std::byte> bytes(static_cast<const std::byte*>(pages), readable + 4096);
+    BOOST_TEST_REQUIRE(::mprotect(static_cast<std::byte*>(pages) + readable, 4096, PROT_NONE) == 0);
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    const int little = 4096; // of room, so that the message goes in many parts
+    BOOST_TEST(::setsockopt(client.fileno(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+    std::atomic<bool> broken{false};
+    std::thread receiving([&] {
+        broken = support::throws<mp::Error>([&] { static_cast<void>(server.recv_bytes()); });
+    });
+    BOOST_CHECK_THROW(client.send_bytes(bytes), mp::Error);
+    BOOST_TEST(client.closed());
+    BOOST_CHECK_THROW(client.send_bytes("the next"), mp::ConnectionClosed);
+    client.close();
+    receiving.join();
+    BOOST_TEST(broken);
+    ::munmap(pages, readable + 4096);
 }
 
 BOOST_AUTO_TEST_CASE(a_message_in_pieces_is_one_message) {
