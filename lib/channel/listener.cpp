@@ -73,6 +73,8 @@ namespace {
                    : "; take another name, or remove the file if no program listens there";
     else if (error == ECONNREFUSED || error == ENOENT)
         hint = "; nobody listens there";
+    else if (error == ETIMEDOUT)
+        hint = "; too many wait there to be accepted, or nothing answers";
     throw Error(std::error_code(error, std::generic_category()),
                 fmt::format("{} {}: {}{}", what, address.to_string(),
                             std::generic_category().message(error), hint));
@@ -106,29 +108,64 @@ void check_user(int socket, const Address& address, const SocketOptions& options
             address.to_string(), peer.pid, peer.uid, ::geteuid()));
 }
 
+/// How long connect() and what is sent may block; zero: as long as it takes.
+void set_patience(int socket, std::int64_t ns) noexcept {
+    const timeval patience{static_cast<std::time_t>(ns / 1'000'000'000),
+                           static_cast<suseconds_t>(ns % 1'000'000'000 / 1000)};
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+/// \return 0 or the errno
+int finish_connecting(int socket, platform::Deadline deadline) noexcept {
+    pollfd done{socket, POLLOUT, 0};
+    for (;;) {
+        int left_ms = -1;
+        if (!deadline.is_never())
+            left_ms = static_cast<int>(std::clamp<std::int64_t>(
+                (deadline.ns() - platform::monotonic_ns() + 999'999) / 1'000'000, 0, 1'000'000));
+        const int r = ::poll(&done, 1, left_ms);
+        if (r > 0)
+            break;
+        if (r == 0 && deadline.passed())
+            return ETIMEDOUT;
+    }
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error;
+}
+
+/// \return 0 or the errno
+int connect_before(int socket, const SocketAddress& to, platform::Deadline deadline) noexcept {
+    for (;;) {
+        // The kernel lets those who find a full backlog wait, in turn, for as long as this says.
+        if (!deadline.is_never())
+            set_patience(socket,
+                         std::max<std::int64_t>(deadline.ns() - platform::monotonic_ns(), 1000));
+        const int error = ::connect(socket, to.get(), to.length) == 0 ? 0 : errno;
+        if (!deadline.is_never())
+            set_patience(socket, 0);
+        if (to.family() != AF_UNIX)
+            // TCP goes on by itself.
+            return error == EINTR || error == EINPROGRESS ? finish_connecting(socket, deadline)
+                                                          : error;
+        if (error != EINTR && error != EAGAIN)
+            return error;
+        if (deadline.passed())
+            return ETIMEDOUT;
+    }
+}
+
 } // namespace
 
 AnyConnection connect(const Address& address, const SocketOptions& options) {
     platform::Descriptor socket;
     for (const SocketAddress& to : resolve(address, false)) {
         socket = new_socket(to.family(), address);
-        int r = 0;
-        do {
-            r = ::connect(socket.get(), to.get(), to.length);
-        } while (r != 0 && errno == EINTR && address.family() == Address::Family::unix_socket);
-        if (r != 0 && errno == EINTR) { // TCP goes on by itself
-            pollfd done{socket.get(), POLLOUT, 0};
-            while (::poll(&done, 1, -1) < 0 && errno == EINTR) {
-            }
-            int error = 0;
-            socklen_t length = sizeof error;
-            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
-            errno = error;
-            r = error == 0 ? 0 : -1;
-        }
-        if (r == 0)
+        const int error =
+            connect_before(socket.get(), to, platform::Deadline::after(options.handshake));
+        if (error == 0)
             break;
-        const int error = errno;
         socket.reset();
         errno = error;
     }

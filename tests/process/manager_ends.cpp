@@ -7,6 +7,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <string_view>
 #include <thread>
@@ -131,6 +132,22 @@ BOOST_AUTO_TEST_CASE(shutdown_in_the_middle_of_a_call) {
     manager.shutdown();
     waiter.join();
     BOOST_TEST(orderly(manager) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_server_with_a_full_backlog_is_ended) {
+    auto manager = counters();
+    manager.start();
+    const int pid = manager.pid().value();
+    ::kill(pid, SIGSTOP);
+    support::wait_until([&] { return support::state_of(pid) == 'T'; });
+    std::vector<mp::Connection<>> waiting;
+    BOOST_TEST(support::throws<mp::Error>([&] {
+        for (;;)
+            waiting.push_back(
+                mp::Client(manager.address(), {.handshake = std::chrono::milliseconds(20)}));
+    }));
+    manager.shutdown();
+    BOOST_TEST(manager.exitcode().value() == -SIGKILL);
 }
 
 BOOST_AUTO_TEST_CASE(leaving_the_scope_ends_it_also_in_many_threads_and_children) {

@@ -117,6 +117,28 @@ BOOST_AUTO_TEST_CASE(nobody_listens) {
     BOOST_CHECK_THROW(static_cast<void>(mp::Client({"host.invalid", 1})), mp::Error);
 }
 
+BOOST_AUTO_TEST_CASE(connecting_to_a_full_backlog_has_a_time) {
+    mp::Listener listener{mp::Address::any(), {.backlog = 1}};
+    std::vector<mp::Connection<int>> waiting;
+    bool full = false;
+    while (!full) {
+        try {
+            waiting.push_back(mp::Client<int>(listener.address(), {.handshake = 20ms}));
+        } catch (const mp::Error& error) {
+            full = true;
+            BOOST_TEST((error.code() == std::errc::timed_out));
+        }
+    }
+    BOOST_TEST(!waiting.empty());
+    std::thread late([&] {
+        const auto connection = mp::Client<int>(listener.address(), {.handshake = 24h});
+        waiting.push_back(connection);
+    });
+    const auto accepted = listener.accept<int>();
+    late.join();
+    waiting.back().send(1); // it blocks as before
+}
+
 BOOST_AUTO_TEST_CASE(messages_of_all_sizes_through_a_socket) {
     mp::Listener listener{{"127.0.0.1", 0}};
     mp::Process echo{[&] {
