@@ -9,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <thread>
@@ -70,6 +72,35 @@ BOOST_AUTO_TEST_CASE(a_free_port_and_who_came) {
     BOOST_TEST(listener.last_accepted()->port() != 0);
     BOOST_TEST(listener.to_string() ==
                fmt::format("<Listener at 127.0.0.1:{}, open>", listener.address().port()));
+}
+
+// What the kernel takes as a client's name, and an Address does not.
+BOOST_AUTO_TEST_CASE(clients_with_odd_names) {
+    const std::string file = fmt::format("\\\\multifork-{}", ::getpid());
+    BOOST_TEST_REQUIRE(::chdir(std::filesystem::temp_directory_path().c_str()) == 0);
+    mp::Listener listener;
+    for (const std::string& name :
+         {std::string(sizeof(sockaddr_un::sun_path), '\0'), std::string(1, '\0'), file + '\0'}) {
+        const auto bytes_of = [](sockaddr_un& at, const std::string& text) {
+            at.sun_family = AF_UNIX;
+            std::memcpy(at.sun_path, text.data(), text.size());
+            return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size());
+        };
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un own{};
+        const socklen_t own_bytes = bytes_of(own, name);
+        BOOST_TEST(::bind(fd, reinterpret_cast<const sockaddr*>(&own), own_bytes) == 0);
+        sockaddr_un there{};
+        const socklen_t there_bytes = bytes_of(there, listener.address().name());
+        BOOST_TEST_REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&there), there_bytes) ==
+                           0);
+        auto client = mp::connection_from<int>(fd);
+        auto server = listener.accept<int>();
+        BOOST_TEST(!listener.last_accepted().has_value());
+        client.send(1);
+        BOOST_TEST(server.recv() == 1);
+    }
+    BOOST_TEST(std::filesystem::remove(file));
 }
 
 BOOST_AUTO_TEST_CASE(accept_has_a_time) {

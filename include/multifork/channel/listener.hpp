@@ -72,7 +72,8 @@ public:
 
     /// Where it listens; with the port that was free.
     [[nodiscard]] const Address& address() const;
-    /// Where the last one that was accepted came from; nothing for Unix sockets without a name.
+    /// Where the last one that was accepted came from; nothing for Unix sockets without a name,
+    /// or with one that an Address cannot have.
     [[nodiscard]] std::optional<Address> last_accepted() const;
 
     void close() noexcept;
