@@ -248,6 +248,7 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
     const auto own = listener.use();
     detail::SocketAddress from;
     platform::Descriptor socket;
+    platform::Descriptor wake;
     for (;;) {
         from.length = sizeof from.storage;
         std::array<pollfd, 2> entries{
@@ -267,6 +268,9 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
             return {};
         if (entries[1].revents != 0)
             static_cast<void>(listener.use()); // says that it was closed
+        // Before accept4(): who finds no descriptor left for it leaves the caller in the backlog.
+        if (!wake && !(wake = detail::HeldSocket::make_wake()))
+            detail::throw_socket("accepting at", listener.address);
         socket = platform::Descriptor(::accept4(own->socket.get(),
                                                 reinterpret_cast<sockaddr*>(&from.storage),
                                                 &from.length, SOCK_CLOEXEC));
@@ -288,7 +292,8 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
         listener.last = std::move(last);
     }
     AnyConnection connection(std::make_shared<detail::SocketLink>(
-        std::move(socket), listener.address.family() == Address::Family::unix_socket, peer));
+        std::move(socket), std::move(wake),
+        listener.address.family() == Address::Family::unix_socket, peer));
     if (listener.options.authkey) {
         deliver_challenge(connection, *listener.options.authkey, listener.options.handshake);
         answer_challenge(connection, *listener.options.authkey, listener.options.handshake);

@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -101,6 +102,29 @@ BOOST_AUTO_TEST_CASE(clients_with_odd_names) {
         BOOST_TEST(server.recv() == 1);
     }
     BOOST_TEST(std::filesystem::remove(file));
+}
+
+BOOST_AUTO_TEST_CASE(who_finds_no_descriptor_left_waits_in_the_backlog) {
+    support::run_in_child([] {
+        mp::Listener listener;
+        auto client = mp::Client<int>(listener.address());
+        const rlimit few{256, 256};
+        support::demand(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+        std::vector<int> all;
+        for (int fd = 0; (fd = ::dup(STDERR_FILENO)) >= 0;)
+            all.push_back(fd);
+        for (int left = 0; left < 2; ++left) {
+            support::demand(
+                support::throws<mp::Error>([&] { static_cast<void>(listener.accept<int>()); }));
+            ::close(all.back());
+            all.pop_back();
+        }
+        auto server = listener.accept<int>();
+        client.send(1);
+        support::demand(server.recv() == 1);
+        for (const int fd : all)
+            ::close(fd);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(accept_has_a_time) {
