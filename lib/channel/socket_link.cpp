@@ -7,11 +7,13 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -44,6 +46,17 @@ std::uint64_t big_endian(std::span<const std::byte> bytes) noexcept {
     for (const std::byte byte : bytes)
         value = value << 8 | std::to_integer<std::uint64_t>(byte);
     return value;
+}
+
+/// \return false when time ran out
+bool lock_before(std::unique_lock<HeldSocket::TimedLock>& hold, platform::Deadline deadline) {
+    if (deadline.is_poll())
+        return hold.try_lock();
+    if (!deadline.is_never())
+        return hold.try_lock_until(
+            std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline.ns())));
+    hold.lock();
+    return true;
 }
 
 } // namespace
@@ -106,8 +119,10 @@ bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
                            "send the name");
     const std::span<const std::byte> bytes = outgoing.bytes;
     const auto own = use();
-    const std::scoped_lock hold(own->sending); // a message is not interrupted by another
-    throw_if_closed();                         // while this one waited
+    std::unique_lock hold(own->sending, std::defer_lock); // no message interrupts another
+    if (!lock_before(hold, deadline))
+        return false;
+    throw_if_closed(); // while this one waited
     std::array<std::byte, 12> head;
     const std::size_t head_bytes = write_head(head, bytes.size());
     const std::size_t total = head_bytes + bytes.size();
@@ -171,7 +186,9 @@ void SocketLink::parse_head(std::size_t most) {
     length_known_ = true;
 }
 
-Link::Outcome SocketLink::read_some(int socket, std::size_t most) {
+Link::Outcome SocketLink::read_some(int socket, std::size_t most, platform::Deadline deadline) {
+    bool late = false;
+    std::size_t left = 0; // once it is late
     for (;;) {
         std::byte* to = nullptr;
         std::size_t room = 0;
@@ -215,6 +232,19 @@ Link::Outcome SocketLink::read_some(int socket, std::size_t most) {
         }
         if (length_known_ && body_.size() == length_)
             return Outcome::done;
+        if (!deadline.passed())
+            continue;
+        // A peer that sends and sends does not make this wait longer.
+        if (!std::exchange(late, true)) {
+            int there = 0;
+            left = ::ioctl(socket, FIONREAD, &there) == 0 && there > 0
+                       ? static_cast<std::size_t>(there)
+                       : 0;
+        } else {
+            left -= std::min(left, static_cast<std::size_t>(n));
+        }
+        if (left == 0)
+            return Outcome::timed_out;
     }
 }
 
@@ -235,7 +265,7 @@ Link::Outcome SocketLink::receive(Received& into, platform::Deadline deadline, s
     for (;;) {
         {
             const auto hold = hold_reading();
-            const Outcome outcome = read_some(own->socket.get(), most);
+            const Outcome outcome = read_some(own->socket.get(), most, deadline);
             if (outcome == Outcome::done) {
                 into.read = std::exchange(body_, {});
                 head_read_ = 0;
@@ -244,7 +274,7 @@ Link::Outcome SocketLink::receive(Received& into, platform::Deadline deadline, s
             if (outcome != Outcome::timed_out)
                 return outcome;
         }
-        if (!await(*own, POLLIN, deadline))
+        if (deadline.passed() || !await(*own, POLLIN, deadline))
             return Outcome::timed_out;
     }
 }

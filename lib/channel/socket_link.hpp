@@ -54,8 +54,9 @@ private:
     /// \return false when time ran out \throws ConnectionClosed when it is closed meanwhile
     bool await(const Own& own, short what, platform::Deadline deadline) const;
     [[nodiscard]] std::unique_lock<platform::ForkLock> hold_reading() noexcept;
-    /// Reads what is there. \return done when a message is whole; timed_out: not yet
-    Outcome read_some(int socket, std::size_t most);
+    /// Reads what is there; after the deadline, what was there then.
+    /// \return done when a message is whole; timed_out: not yet
+    Outcome read_some(int socket, std::size_t most, platform::Deadline deadline);
     void parse_head(std::size_t most);
     [[noreturn]] void refuse(const std::string& why);
 

@@ -402,6 +402,65 @@ BOOST_AUTO_TEST_CASE(a_length_beyond_reason_costs_no_memory) {
                                      {"100 bytes", "99"});
 }
 
+BOOST_AUTO_TEST_CASE(try_send_does_not_wait_for_another_threads_long_message) {
+    mp::Listener listener;
+    auto client = mp::Client<std::string>(listener.address());
+    auto server = listener.accept<std::string>();
+    std::atomic<int> tid{0};
+    std::thread sending([&] {
+        tid = ::gettid();
+        server.send(std::string(10'000'000, 'x'));
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    BOOST_TEST(!server.try_send("y"));
+    BOOST_TEST(!server.try_send_for("y", 20ms));
+    std::thread receiving([&] {
+        static_cast<void>(client.recv());
+        static_cast<void>(client.recv());
+    });
+    BOOST_TEST(server.try_send_for("y", 24h));
+    sending.join();
+    receiving.join();
+}
+
+BOOST_AUTO_TEST_CASE(close_ends_what_waits_for_another_threads_long_message) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::atomic<int> ended{0};
+    std::array<std::atomic<int>, 2> tids{};
+    std::vector<std::thread> threads;
+    for (auto& tid : tids) {
+        threads.emplace_back([&] {
+            tid = ::gettid();
+            ended += support::throws<mp::ConnectionClosed>(
+                [&] { server.send_bytes(Bytes(10'000'000)); });
+        });
+        support::wait_until([&] { return tid != 0; });
+        support::wait_until_asleep(tid);
+    }
+    server.close();
+    for (std::thread& thread : threads)
+        thread.join();
+    BOOST_TEST(ended == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_does_not_stop_sending_does_not_hold_try_recv) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::atomic<bool> refused{false};
+    std::thread sending([&] {
+        refused = support::throws<mp::BrokenPipe>([&] { client.send_bytes(Bytes(100'000'000)); });
+    });
+    BOOST_TEST(!server.try_recv_bytes_for(1ms).has_value());
+    BOOST_TEST(!server.try_recv_bytes().has_value());
+    server.close();
+    sending.join();
+    BOOST_TEST(refused);
+}
+
 BOOST_AUTO_TEST_CASE(descriptors_between_unrelated_programs) {
     mp::Listener listener;
     auto client = mp::Client(listener.address());

@@ -223,10 +223,12 @@ public:
     void send(const T& value) {
         static_cast<void>(encode_and_send(value, platform::Deadline::never()));
     }
-    /// \return whether there was room \throws as send()
+    /// \return whether there was room, and nobody else was sending through this socket; what has
+    ///         begun to go through a socket is finished, as long as that takes \throws as send()
     [[nodiscard]] bool try_send(const T& value) {
         return encode_and_send(value, platform::Deadline::poll());
     }
+    /// Waits at most `wait` until it can begin. \return false when time ran out \throws as send()
     template <class Rep, class Period>
     [[nodiscard]] bool try_send_for(const T& value,
                                     const std::chrono::duration<Rep, Period>& wait) {
