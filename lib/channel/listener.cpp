@@ -1,5 +1,6 @@
 #include <multifork/channel/listener.hpp>
 
+#include "channel/client_proof.hpp"
 #include "channel/socket_address.hpp"
 #include "channel/socket_link.hpp"
 
@@ -175,10 +176,8 @@ AnyConnection connect(const Address& address, const SocketOptions& options) {
     send_at_once(socket.get(), address);
     AnyConnection connection(std::make_shared<SocketLink>(
         std::move(socket), address.family() == Address::Family::unix_socket, address.to_string()));
-    if (options.authkey) {
-        answer_challenge(connection, *options.authkey, options.handshake);
-        deliver_challenge(connection, *options.authkey, options.handshake);
-    }
+    if (options.authkey)
+        prove_as_client(connection, *options.authkey, options.handshake);
     return connection;
 }
 

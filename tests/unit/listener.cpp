@@ -281,6 +281,33 @@ BOOST_AUTO_TEST_CASE(a_client_with_a_key_distrusts_a_listener_without) {
     server.join();
 }
 
+BOOST_AUTO_TEST_CASE(a_client_does_not_answer_the_challenge_of_another) {
+    mp::Listener listener; // that does not know the key
+    std::array<std::atomic<bool>, 2> refused{};
+    const auto client = [&](std::size_t which) {
+        return std::thread([&, which] {
+            refused[which] = support::throws<mp::AuthenticationError>(
+                [&] { static_cast<void>(mp::Client(listener.address(), {.authkey = "secret"})); });
+        });
+    };
+    std::thread first = client(0);
+    auto one = listener.accept();
+    one.send_bytes("#CHALLENGE#{sha256}0123456789012345678901234567890123456789");
+    static_cast<void>(one.recv_bytes());
+    one.send_bytes("#WELCOME#");
+    const Bytes challenge = one.recv_bytes();
+    std::thread second = client(1);
+    auto two = listener.accept();
+    two.send_bytes(challenge);
+    BOOST_CHECK_THROW(one.send_bytes(two.recv_bytes()), mp::EndOfStream);
+    one.close();
+    two.close();
+    first.join();
+    second.join();
+    BOOST_TEST(refused[0]);
+    BOOST_TEST(refused[1]);
+}
+
 BOOST_AUTO_TEST_CASE(a_client_that_says_nothing_does_not_hold_accept_for_ever) {
     mp::Listener listener{mp::Address::any(), {.authkey = "secret", .handshake = 20ms}};
     const Raw raw{listener};
