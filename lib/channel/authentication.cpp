@@ -1,6 +1,8 @@
 #include <multifork/channel/authentication.hpp>
 
+#include "channel/client_proof.hpp"
 #include "channel/link.hpp"
+#include "platform/fork_lock.hpp"
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -10,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <mutex>
 #include <string>
 
 namespace multifork {
@@ -93,14 +96,61 @@ std::string hear(AnyConnection& connection, platform::Deadline deadline) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-} // namespace
+/// The challenges that this process's clients have out.
+class ClientsChallenge {
+public:
+    explicit ClientsChallenge(std::string_view text) : text_(text) {
+        const std::scoped_lock hold(lock_);
+        drop_the_parents();
+        next_ = first_;
+        first_ = this;
+    }
+    ~ClientsChallenge() {
+        const std::scoped_lock hold(lock_);
+        ClientsChallenge** at = &first_;
+        while (*at != nullptr && *at != this)
+            at = &(*at)->next_;
+        if (*at == this)
+            *at = next_;
+    }
+    ClientsChallenge(const ClientsChallenge&) = delete;
+    ClientsChallenge& operator=(const ClientsChallenge&) = delete;
 
-void deliver_challenge(AnyConnection& connection, std::string_view key,
-                       std::chrono::nanoseconds timeout) {
-    check_key(key);
-    const auto deadline = platform::Deadline::after(timeout);
-    const std::string challenge = std::string(digest_mark) + random_text(random_bytes);
-    say(connection, std::string(challenge_mark) + challenge, deadline);
+    [[nodiscard]] static bool is_out(std::string_view text) {
+        const std::scoped_lock hold(lock_);
+        drop_the_parents();
+        for (const ClientsChallenge* one = first_; one != nullptr; one = one->next_)
+            if (one->text_ == text)
+                return true;
+        return false;
+    }
+
+private:
+    /// They lie on the stacks of threads that a forked child does not have.
+    static void drop_the_parents() noexcept {
+        if (pid_ != platform::process_id())
+            first_ = nullptr;
+        pid_ = platform::process_id();
+    }
+
+    static constinit platform::ForkLock lock_;
+    static constinit ClientsChallenge* first_;
+    static constinit std::uint32_t pid_;
+
+    std::string_view text_;
+    ClientsChallenge* next_ = nullptr;
+};
+constinit platform::ForkLock ClientsChallenge::lock_;
+constinit ClientsChallenge* ClientsChallenge::first_ = nullptr;
+constinit std::uint32_t ClientsChallenge::pid_ = 0;
+
+std::string new_challenge() {
+    return std::string(digest_mark) + random_text(random_bytes);
+}
+
+void deliver(AnyConnection& connection, std::string_view key, std::string_view challenge,
+             platform::Deadline deadline) {
+    say(connection, std::string(challenge_mark).append(challenge), deadline);
     if (same(hear(connection, deadline), response_to(challenge, key))) {
         say(connection, welcome, deadline);
         return;
@@ -109,10 +159,8 @@ void deliver_challenge(AnyConnection& connection, std::string_view key,
     throw AuthenticationError("the other side does not know the key: its digest is wrong");
 }
 
-void answer_challenge(AnyConnection& connection, std::string_view key,
-                      std::chrono::nanoseconds timeout) {
-    check_key(key);
-    const auto deadline = platform::Deadline::after(timeout);
+void answer(AnyConnection& connection, std::string_view key, bool as_client,
+            platform::Deadline deadline) {
     const std::string heard = hear(connection, deadline);
     if (!std::string_view(heard).starts_with(challenge_mark))
         throw AuthenticationError("the other side sent no challenge; does it use a key at all?");
@@ -121,9 +169,35 @@ void answer_challenge(AnyConnection& connection, std::string_view key,
         challenge.size() < digest_mark.size() + least_challenge)
         throw AuthenticationError("the other side asks for another digest than SHA-256, or with "
                                   "too short a challenge");
+    if (as_client && ClientsChallenge::is_out(challenge))
+        throw AuthenticationError("the other side sends this process's own challenge back; it does "
+                                  "not know the key");
     say(connection, response_to(challenge, key), deadline);
     if (hear(connection, deadline) != welcome)
         throw AuthenticationError("the other side rejected the key");
+}
+
+} // namespace
+
+void deliver_challenge(AnyConnection& connection, std::string_view key,
+                       std::chrono::nanoseconds timeout) {
+    check_key(key);
+    deliver(connection, key, new_challenge(), platform::Deadline::after(timeout));
+}
+
+void answer_challenge(AnyConnection& connection, std::string_view key,
+                      std::chrono::nanoseconds timeout) {
+    check_key(key);
+    answer(connection, key, false, platform::Deadline::after(timeout));
+}
+
+void detail::prove_as_client(AnyConnection& connection, std::string_view key,
+                             std::chrono::nanoseconds timeout) {
+    check_key(key);
+    answer(connection, key, true, platform::Deadline::after(timeout));
+    const std::string challenge = new_challenge();
+    const ClientsChallenge out(challenge);
+    deliver(connection, key, challenge, platform::Deadline::after(timeout));
 }
 
 } // namespace multifork

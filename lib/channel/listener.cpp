@@ -1,5 +1,6 @@
 #include <multifork/channel/listener.hpp>
 
+#include "channel/client_proof.hpp"
 #include "channel/socket_address.hpp"
 #include "channel/socket_link.hpp"
 
@@ -7,13 +8,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -26,26 +27,23 @@ struct ListenerState {
     ListenerState(const ListenerState&) = delete;
     ListenerState& operator=(const ListenerState&) = delete;
 
-    struct Descriptors {
-        platform::Descriptor socket;
-        platform::Descriptor wake; // readable once this process has closed the listener
-    };
-    [[nodiscard]] std::shared_ptr<const Descriptors> use() {
-        const std::scoped_lock hold(mutex);
-        if (!fds)
+    [[nodiscard]] std::shared_ptr<HeldSocket::Own> use() {
+        auto own = held.use();
+        if (!own)
             throw ConnectionClosed("this Listener was closed; accept before close()");
-        return fds;
+        return own;
     }
     void close() noexcept {
-        const std::scoped_lock hold(mutex);
-        if (!fds)
-            return;
-        if (pid == platform::process_id()) {
-            const std::uint64_t one = 1;
-            static_cast<void>(!::write(fds->wake.get(), &one, sizeof one));
-            take_file_away();
-        }
-        fds.reset();
+        const auto hold = hold_last();
+        if (pid == platform::process_id() && !held.closed())
+            take_file_away(); // while the socket keeps its inode from being another's
+        held.close();
+    }
+    [[nodiscard]] std::unique_lock<platform::ForkLock> hold_last() noexcept {
+        std::unique_lock hold(mutex);
+        if (mutex.torn()) // half written by a thread of the parent
+            std::construct_at(&last);
+        return hold;
     }
     /// Only if it still is the file that bind() made: another program may have put its own there.
     void take_file_away() const noexcept {
@@ -57,11 +55,11 @@ struct ListenerState {
 
     Address address;
     SocketOptions options;
-    std::mutex mutex;
-    std::shared_ptr<const Descriptors> fds;
+    HeldSocket held;
+    platform::ForkLock mutex; // of last; one close() at a time
     std::optional<Address> last;
-    std::uint32_t pid = platform::process_id();
-    ino_t inode = 0; // of a Unix socket's file
+    std::uint32_t pid = platform::process_id(); // who made it
+    ino_t inode = 0;                            // of a Unix socket's file
     dev_t device = 0;
 };
 
@@ -76,6 +74,8 @@ namespace {
                    : "; take another name, or remove the file if no program listens there";
     else if (error == ECONNREFUSED || error == ENOENT)
         hint = "; nobody listens there";
+    else if (error == ETIMEDOUT)
+        hint = "; too many wait there to be accepted, or nothing answers";
     throw Error(std::error_code(error, std::generic_category()),
                 fmt::format("{} {}: {}{}", what, address.to_string(),
                             std::generic_category().message(error), hint));
@@ -109,29 +109,64 @@ void check_user(int socket, const Address& address, const SocketOptions& options
             address.to_string(), peer.pid, peer.uid, ::geteuid()));
 }
 
+/// How long connect() and what is sent may block; zero: as long as it takes.
+void set_patience(int socket, std::int64_t ns) noexcept {
+    const timeval patience{static_cast<std::time_t>(ns / 1'000'000'000),
+                           static_cast<suseconds_t>(ns % 1'000'000'000 / 1000)};
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+/// \return 0 or the errno
+int finish_connecting(int socket, platform::Deadline deadline) noexcept {
+    pollfd done{socket, POLLOUT, 0};
+    for (;;) {
+        int left_ms = -1;
+        if (!deadline.is_never())
+            left_ms = static_cast<int>(std::clamp<std::int64_t>(
+                (deadline.ns() - platform::monotonic_ns() + 999'999) / 1'000'000, 0, 1'000'000));
+        const int r = ::poll(&done, 1, left_ms);
+        if (r > 0)
+            break;
+        if (r == 0 && deadline.passed())
+            return ETIMEDOUT;
+    }
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error;
+}
+
+/// \return 0 or the errno
+int connect_before(int socket, const SocketAddress& to, platform::Deadline deadline) noexcept {
+    for (;;) {
+        // The kernel lets those who find a full backlog wait, in turn, for as long as this says.
+        if (!deadline.is_never())
+            set_patience(socket,
+                         std::max<std::int64_t>(deadline.ns() - platform::monotonic_ns(), 1000));
+        const int error = ::connect(socket, to.get(), to.length) == 0 ? 0 : errno;
+        if (!deadline.is_never())
+            set_patience(socket, 0);
+        if (to.family() != AF_UNIX)
+            // TCP goes on by itself.
+            return error == EINTR || error == EINPROGRESS ? finish_connecting(socket, deadline)
+                                                          : error;
+        if (error != EINTR && error != EAGAIN)
+            return error;
+        if (deadline.passed())
+            return ETIMEDOUT;
+    }
+}
+
 } // namespace
 
 AnyConnection connect(const Address& address, const SocketOptions& options) {
     platform::Descriptor socket;
     for (const SocketAddress& to : resolve(address, false)) {
         socket = new_socket(to.family(), address);
-        int r = 0;
-        do {
-            r = ::connect(socket.get(), to.get(), to.length);
-        } while (r != 0 && errno == EINTR && address.family() == Address::Family::unix_socket);
-        if (r != 0 && errno == EINTR) { // TCP goes on by itself
-            pollfd done{socket.get(), POLLOUT, 0};
-            while (::poll(&done, 1, -1) < 0 && errno == EINTR) {
-            }
-            int error = 0;
-            socklen_t length = sizeof error;
-            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
-            errno = error;
-            r = error == 0 ? 0 : -1;
-        }
-        if (r == 0)
+        const int error =
+            connect_before(socket.get(), to, platform::Deadline::after(options.handshake));
+        if (error == 0)
             break;
-        const int error = errno;
         socket.reset();
         errno = error;
     }
@@ -141,10 +176,8 @@ AnyConnection connect(const Address& address, const SocketOptions& options) {
     send_at_once(socket.get(), address);
     AnyConnection connection(std::make_shared<SocketLink>(
         std::move(socket), address.family() == Address::Family::unix_socket, address.to_string()));
-    if (options.authkey) {
-        answer_challenge(connection, *options.authkey, options.handshake);
-        deliver_challenge(connection, *options.authkey, options.handshake);
-    }
+    if (options.authkey)
+        prove_as_client(connection, *options.authkey, options.handshake);
     return connection;
 }
 
@@ -169,31 +202,30 @@ Listener::Listener(const Address& address, const SocketOptions& options)
     if (options.authkey && options.authkey->empty())
         throw InvalidArgument("an empty authentication key protects nothing; give a good one, or "
                               "none at all");
-    auto fds = std::make_shared<detail::ListenerState::Descriptors>();
     const detail::SocketAddress at = detail::resolve(address, true).front();
     // Whoever accepts has polled before, and another may be quicker.
-    fds->socket = detail::new_socket(at.family(), address, SOCK_NONBLOCK);
+    platform::Descriptor socket = detail::new_socket(at.family(), address, SOCK_NONBLOCK);
     const bool tcp = address.family() == Address::Family::tcp;
     const int on = 1;
     if (tcp)
-        ::setsockopt(fds->socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fds->socket.get(), at.get(), at.length) != 0)
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(socket.get(), at.get(), at.length) != 0)
         detail::throw_socket("listening at", address);
     if (struct stat made{};
         !tcp && !address.abstract() && ::lstat(address.name().c_str(), &made) == 0) {
         state_->inode = made.st_ino;
         state_->device = made.st_dev;
     }
-    fds->wake = platform::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    const bool listens = fds->wake && ::listen(fds->socket.get(), options.backlog) == 0;
+    platform::Descriptor wake = detail::HeldSocket::make_wake();
+    const bool listens = wake && ::listen(socket.get(), options.backlog) == 0;
     const int error = errno;
     detail::SocketAddress bound;
     bound.length = sizeof bound.storage;
-    if (tcp && ::getsockname(fds->socket.get(), reinterpret_cast<sockaddr*>(&bound.storage),
+    if (tcp && ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound.storage),
                              &bound.length) == 0)
         if (const auto known = bound.to_address())
             state_->address = Address(address.name(), known->port());
-    state_->fds = std::move(fds);
+    state_->held.open(std::move(socket), std::move(wake));
     if (!listens) {
         errno = error;
         detail::throw_socket("listening at", address);
@@ -212,14 +244,14 @@ detail::ListenerState& Listener::state() const {
 
 AnyConnection Listener::accept_before(platform::Deadline deadline) {
     detail::ListenerState& listener = state();
-    const auto fds = listener.use();
-    const bool ours = listener.pid == platform::process_id(); // a child shares its parent's eventfd
+    const auto own = listener.use();
     detail::SocketAddress from;
     platform::Descriptor socket;
+    platform::Descriptor wake;
     for (;;) {
         from.length = sizeof from.storage;
         std::array<pollfd, 2> entries{
-            {{fds->socket.get(), POLLIN, 0}, {fds->wake.get(), POLLIN, 0}}};
+            {{own->socket.get(), POLLIN, 0}, {own->wake.get(), POLLIN, 0}}};
         timespec left{};
         if (!deadline.is_never() && !deadline.is_poll()) {
             const std::int64_t ns =
@@ -228,14 +260,17 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
                     static_cast<long>(ns % 1'000'000'000)};
         }
         const int r =
-            ::ppoll(entries.data(), ours ? 2 : 1, deadline.is_never() ? nullptr : &left, nullptr);
+            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
         if (r < 0 && errno == EINTR)
             continue;
         if (r == 0)
             return {};
-        if (ours && entries[1].revents != 0)
+        if (entries[1].revents != 0)
             static_cast<void>(listener.use()); // says that it was closed
-        socket = platform::Descriptor(::accept4(fds->socket.get(),
+        // Before accept4(): who finds no descriptor left for it leaves the caller in the backlog.
+        if (!wake && !(wake = detail::HeldSocket::make_wake()))
+            detail::throw_socket("accepting at", listener.address);
+        socket = platform::Descriptor(::accept4(own->socket.get(),
                                                 reinterpret_cast<sockaddr*>(&from.storage),
                                                 &from.length, SOCK_CLOEXEC));
         if (socket)
@@ -252,11 +287,12 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
     auto last = from.to_address();
     const std::string peer = last ? last->to_string() : listener.address.to_string();
     {
-        const std::scoped_lock hold(listener.mutex);
+        const auto hold = listener.hold_last();
         listener.last = std::move(last);
     }
     AnyConnection connection(std::make_shared<detail::SocketLink>(
-        std::move(socket), listener.address.family() == Address::Family::unix_socket, peer));
+        std::move(socket), std::move(wake),
+        listener.address.family() == Address::Family::unix_socket, peer));
     if (listener.options.authkey) {
         deliver_challenge(connection, *listener.options.authkey, listener.options.handshake);
         answer_challenge(connection, *listener.options.authkey, listener.options.handshake);
@@ -268,7 +304,7 @@ const Address& Listener::address() const {
     return state().address;
 }
 std::optional<Address> Listener::last_accepted() const {
-    const std::scoped_lock hold(state().mutex);
+    const auto hold = state().hold_last();
     return state().last;
 }
 void Listener::close() noexcept {
@@ -276,10 +312,7 @@ void Listener::close() noexcept {
         state_->close();
 }
 bool Listener::closed() const noexcept {
-    if (!state_)
-        return true;
-    const std::scoped_lock hold(state_->mutex);
-    return !state_->fds;
+    return !state_ || state_->held.closed();
 }
 int Listener::sentinel() const {
     return state().use()->socket.get();

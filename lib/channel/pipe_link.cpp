@@ -181,8 +181,7 @@ void PipeLink::close() noexcept {
         in_->close();
     if (out_)
         out_->close();
-    const std::scoped_lock hold(closing_);
-    descriptors_.reset();
+    descriptors_.close();
 }
 
 bool PipeLink::closed() const noexcept {
@@ -236,20 +235,22 @@ std::shared_ptr<Source> PipeLink::source() {
 // ---- descriptors beside the messages: a pair of Unix sockets, which the kernel keeps whole
 // -------------------------------------------------------------------------------------------------
 
-std::shared_ptr<platform::Descriptor> PipeLink::descriptors() const {
-    const std::scoped_lock hold(closing_);
-    if (has_descriptors_ && !descriptors_)
+std::shared_ptr<HeldSocket::Own> PipeLink::descriptors() {
+    if (!has_descriptors_)
+        return nullptr;
+    auto own = descriptors_.use();
+    if (!own)
         throw ConnectionClosed("this end of the connection was closed in this process");
-    return descriptors_;
+    return own;
 }
 
 void PipeLink::send_fd(int fd) {
-    const auto socket = descriptors();
-    if (!socket)
+    const auto own = descriptors();
+    if (!own)
         return Link::send_fd(fd);
     static_cast<void>(writing("send_fd()"));
     for (;;) {
-        const int error = platform::send_descriptor(socket->get(), fd);
+        const int error = platform::send_descriptor(own->socket.get(), fd);
         if (error == 0)
             return;
         if (error == EPIPE || error == ECONNRESET || error == ENOTCONN)
@@ -258,18 +259,19 @@ void PipeLink::send_fd(int fd) {
             errno = error;
             platform::throw_errno(fmt::format("sending descriptor {}", fd));
         }
-        pollfd room{socket->get(), POLLOUT, 0};
+        pollfd room{own->socket.get(), POLLOUT, 0};
         static_cast<void>(::poll(&room, 1, -1));
     }
 }
 
 Link::Outcome PipeLink::receive_fd(int& fd, platform::Deadline deadline) {
-    const auto socket = descriptors();
-    if (!socket)
+    const auto own = descriptors();
+    if (!own)
         return Link::receive_fd(fd, deadline);
     static_cast<void>(reading("recv_fd()"));
-    return await_descriptor(socket->get(), fd,
-                            [&] { return platform::wait_readable(socket->get(), deadline.ns()); });
+    return await_descriptor(own->socket.get(), fd, [&] {
+        return platform::wait_readable(own->socket.get(), deadline.ns());
+    });
 }
 
 // ---- connections that travel
@@ -302,8 +304,8 @@ void cancel_ends(const References& references) noexcept {
 
 std::string PipeLink::depart() {
     References references;
-    if (const auto socket = descriptors())
-        references.descriptor = PassedDescriptors::add(socket->get());
+    if (const auto own = descriptors())
+        references.descriptor = PassedDescriptors::add(own->socket.get());
     try {
         if (in_)
             references.ends[0] = in_->send_copy();

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "arena/pipe_end.hpp"
+#include "channel/held_socket.hpp"
 #include "channel/link.hpp"
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace multifork::detail {
@@ -16,10 +16,10 @@ public:
     /// \param descriptors  one of a pair of Unix sockets for send_fd(); may be empty
     PipeLink(std::shared_ptr<arena::PipeEnd> in, std::shared_ptr<arena::PipeEnd> out,
              platform::Descriptor descriptors = {}) noexcept
-        : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)),
-          descriptors_(has_descriptors_
-                           ? std::make_shared<platform::Descriptor>(std::move(descriptors))
-                           : nullptr) {}
+        : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)) {
+        if (has_descriptors_)
+            descriptors_.open(std::move(descriptors), {});
+    }
     ~PipeLink() override { close(); }
 
     bool send(const Outgoing& message, platform::Deadline deadline) override;
@@ -44,11 +44,11 @@ private:
 
     std::shared_ptr<arena::PipeEnd> in_;
     std::shared_ptr<arena::PipeEnd> out_;
-    [[nodiscard]] std::shared_ptr<platform::Descriptor> descriptors() const;
+    /// \return null when it was made without
+    [[nodiscard]] std::shared_ptr<HeldSocket::Own> descriptors();
 
     bool has_descriptors_;
-    mutable std::mutex closing_; // of descriptors_
-    std::shared_ptr<platform::Descriptor> descriptors_;
+    HeldSocket descriptors_;
 };
 
 } // namespace multifork::detail

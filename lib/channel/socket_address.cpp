@@ -21,9 +21,13 @@ std::optional<Address> SocketAddress::to_address() const {
         const std::size_t bytes = length - offsetof(sockaddr_un, sun_path);
         if (length <= offsetof(sockaddr_un, sun_path) || bytes > sizeof local->sun_path)
             return std::nullopt;
-        if (local->sun_path[0] == '\0')
-            return Address(std::string_view(local->sun_path, bytes));
-        return Address(std::string_view(local->sun_path, ::strnlen(local->sun_path, bytes)));
+        try {
+            if (local->sun_path[0] == '\0')
+                return Address(std::string_view(local->sun_path, bytes));
+            return Address(std::string_view(local->sun_path, ::strnlen(local->sun_path, bytes)));
+        } catch (const InvalidArgument&) {
+            return std::nullopt;
+        }
     }
     std::array<char, NI_MAXHOST> host{};
     std::array<char, NI_MAXSERV> port{};

@@ -19,7 +19,8 @@ struct SocketAddress {
         return reinterpret_cast<const sockaddr*>(&storage);
     }
     [[nodiscard]] int family() const noexcept { return storage.ss_family; }
-    /// \return nothing for a Unix socket without a name
+    /// \return nothing for a Unix socket without a name, or with one that no Address has: a peer
+    ///         may choose what the kernel takes
     [[nodiscard]] std::optional<Address> to_address() const;
 };
 

@@ -7,14 +7,16 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -46,44 +48,53 @@ std::uint64_t big_endian(std::span<const std::byte> bytes) noexcept {
     return value;
 }
 
+/// \return false when time ran out
+bool lock_before(std::unique_lock<HeldSocket::TimedLock>& hold, platform::Deadline deadline) {
+    if (deadline.is_poll())
+        return hold.try_lock();
+    if (!deadline.is_never())
+        return hold.try_lock_until(
+            std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline.ns())));
+    hold.lock();
+    return true;
+}
+
 } // namespace
 
-SocketLink::SocketLink(platform::Descriptor socket, bool local, std::string what)
-    : pid_(platform::process_id()), local_(local), what_(std::move(what)) {
-    auto fds = std::make_shared<Descriptors>();
-    fds->socket = std::move(socket);
-    fds->wake = platform::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!fds->wake)
+SocketLink::SocketLink(platform::Descriptor socket, platform::Descriptor wake, bool local,
+                       std::string what)
+    : local_(local), what_(std::move(what)) {
+    if (!wake)
         platform::throw_errno("making a connection");
-    fds_ = std::move(fds);
+    held_.open(std::move(socket), std::move(wake));
 }
+
+SocketLink::SocketLink(platform::Descriptor socket, bool local, std::string what)
+    : SocketLink(std::move(socket), HeldSocket::make_wake(), local, std::move(what)) {}
 
 SocketLink::~SocketLink() {
     close();
 }
 
-std::shared_ptr<const SocketLink::Descriptors> SocketLink::use() const {
-    const std::scoped_lock hold(closing_);
-    if (!fds_)
+std::shared_ptr<HeldSocket::Own> SocketLink::use() {
+    auto own = held_.use();
+    if (!own)
         throw ConnectionClosed("this connection was closed in this process; use it before close()");
-    return fds_;
+    return own;
 }
 
 void SocketLink::close() noexcept {
-    const std::scoped_lock hold(closing_);
-    closed_ = true;
-    if (!fds_)
-        return;
-    const std::uint64_t one = 1;
-    // A child shares its parent's eventfd, and must not end the parent's waits.
-    if (pid_ == platform::process_id())
-        static_cast<void>(!::write(fds_->wake.get(), &one, sizeof one));
-    fds_.reset(); // closed when the last operation has left
+    held_.close();
 }
 
-bool SocketLink::await(const Descriptors& fds, short what, platform::Deadline deadline) const {
-    std::array<pollfd, 2> entries{{{fds.socket.get(), what, 0}, {fds.wake.get(), POLLIN, 0}}};
-    const nfds_t count = pid_ == platform::process_id() ? 2 : 1;
+void SocketLink::throw_if_closed() const {
+    if (closed())
+        throw ConnectionClosed("this connection was closed by another thread, which ends what "
+                               "waits here");
+}
+
+bool SocketLink::await(const Own& own, short what, platform::Deadline deadline) const {
+    std::array<pollfd, 2> entries{{{own.socket.get(), what, 0}, {own.wake.get(), POLLIN, 0}}};
     for (;;) {
         timespec left{};
         if (!deadline.is_never() && !deadline.is_poll()) {
@@ -93,12 +104,10 @@ bool SocketLink::await(const Descriptors& fds, short what, platform::Deadline de
                     static_cast<long>(ns % 1'000'000'000)};
         }
         const int r =
-            ::ppoll(entries.data(), count, deadline.is_never() ? nullptr : &left, nullptr);
+            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
         if (r < 0 && errno == EINTR)
             continue;
-        if (closed_)
-            throw ConnectionClosed("this connection was closed by another thread, which ends what "
-                                   "waits here");
+        throw_if_closed();
         return r != 0;
     }
 }
@@ -109,8 +118,11 @@ bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
                            "end may be a program of another tree; make the object with a name, and "
                            "send the name");
     const std::span<const std::byte> bytes = outgoing.bytes;
-    const auto fds = use();
-    const std::scoped_lock hold(sending_); // a message is not interrupted by another
+    const auto own = use();
+    std::unique_lock hold(own->sending, std::defer_lock); // no message interrupts another
+    if (!lock_before(hold, deadline))
+        return false;
+    throw_if_closed(); // while this one waited
     std::array<std::byte, 12> head;
     const std::size_t head_bytes = write_head(head, bytes.size());
     const std::size_t total = head_bytes + bytes.size();
@@ -125,7 +137,7 @@ bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
         msghdr message{};
         message.msg_iov = parts.data();
         message.msg_iovlen = count;
-        const ssize_t n = ::sendmsg(fds->socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t n = ::sendmsg(own->socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) {
             sent += static_cast<std::size_t>(n);
             continue;
@@ -135,10 +147,14 @@ bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {
         if (errno == EPIPE || errno == ECONNRESET)
             throw BrokenPipe(
                 fmt::format("send() to {}, which has closed the connection or ended", what_));
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (const int error = errno; error != EAGAIN && error != EWOULDBLOCK) {
+            if (sent > 0)
+                close(); // where the next message begins, the peer would not know
+            errno = error;
             platform::throw_errno("sending to " + what_);
+        }
         // What has begun is finished: half a message would spoil all that follow.
-        if (!await(*fds, POLLOUT, sent > 0 ? platform::Deadline::never() : deadline))
+        if (!await(*own, POLLOUT, sent > 0 ? platform::Deadline::never() : deadline))
             return false;
     }
     return true;
@@ -170,7 +186,9 @@ void SocketLink::parse_head(std::size_t most) {
     length_known_ = true;
 }
 
-Link::Outcome SocketLink::read_some(int socket, std::size_t most) {
+Link::Outcome SocketLink::read_some(int socket, std::size_t most, platform::Deadline deadline) {
+    bool late = false;
+    std::size_t left = 0; // once it is late
     for (;;) {
         std::byte* to = nullptr;
         std::size_t room = 0;
@@ -214,15 +232,40 @@ Link::Outcome SocketLink::read_some(int socket, std::size_t most) {
         }
         if (length_known_ && body_.size() == length_)
             return Outcome::done;
+        if (!deadline.passed())
+            continue;
+        // A peer that sends and sends does not make this wait longer.
+        if (!std::exchange(late, true)) {
+            int there = 0;
+            left = ::ioctl(socket, FIONREAD, &there) == 0 && there > 0
+                       ? static_cast<std::size_t>(there)
+                       : 0;
+        } else {
+            left -= std::min(left, static_cast<std::size_t>(n));
+        }
+        if (left == 0)
+            return Outcome::timed_out;
     }
 }
 
+std::unique_lock<platform::ForkLock> SocketLink::hold_reading() noexcept {
+    std::unique_lock hold(reading_);
+    if (reading_.torn()) {
+        // The message that a thread of the parent was taking at the fork goes on there. Its bytes
+        // here are left alone: they may have been moving.
+        std::construct_at(&body_);
+        head_read_ = 0;
+        length_known_ = false;
+    }
+    return hold;
+}
+
 Link::Outcome SocketLink::receive(Received& into, platform::Deadline deadline, std::size_t most) {
-    const auto fds = use();
+    const auto own = use();
     for (;;) {
         {
-            const std::scoped_lock hold(reading_);
-            const Outcome outcome = read_some(fds->socket.get(), most);
+            const auto hold = hold_reading();
+            const Outcome outcome = read_some(own->socket.get(), most, deadline);
             if (outcome == Outcome::done) {
                 into.read = std::exchange(body_, {});
                 head_read_ = 0;
@@ -231,21 +274,21 @@ Link::Outcome SocketLink::receive(Received& into, platform::Deadline deadline, s
             if (outcome != Outcome::timed_out)
                 return outcome;
         }
-        if (!await(*fds, POLLIN, deadline))
+        if (deadline.passed() || !await(*own, POLLIN, deadline))
             return Outcome::timed_out;
     }
 }
 
 Link::Outcome SocketLink::poll(platform::Deadline deadline) {
-    const auto fds = use();
+    const auto own = use();
     {
-        const std::scoped_lock hold(reading_);
+        const auto hold = hold_reading();
         if (head_read_ > 0) // recv() goes on with what has begun
             return Outcome::done;
     }
-    while (await(*fds, POLLIN, deadline)) {
+    while (await(*own, POLLIN, deadline)) {
         char byte = 0;
-        const ssize_t n = ::recv(fds->socket.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+        const ssize_t n = ::recv(own->socket.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
         if (n == 0 || (n < 0 && errno == ECONNRESET))
             return Outcome::ended;
         if (n > 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
@@ -261,12 +304,13 @@ int SocketLink::descriptor() {
 }
 
 void SocketLink::send_fd(int fd) {
-    const auto fds = use();
+    const auto own = use();
     if (!local_)
         Link::send_fd(fd);
-    const std::scoped_lock hold(sending_);
+    const std::scoped_lock hold(own->sending);
+    throw_if_closed(); // while this one waited
     for (;;) {
-        const int error = platform::send_descriptor(fds->socket.get(), fd);
+        const int error = platform::send_descriptor(own->socket.get(), fd);
         if (error == 0)
             return;
         if (error == EPIPE || error == ECONNRESET)
@@ -275,15 +319,15 @@ void SocketLink::send_fd(int fd) {
             errno = error;
             platform::throw_errno(fmt::format("sending descriptor {}", fd));
         }
-        await(*fds, POLLOUT, platform::Deadline::never());
+        await(*own, POLLOUT, platform::Deadline::never());
     }
 }
 
 Link::Outcome SocketLink::receive_fd(int& fd, platform::Deadline deadline) {
-    const auto fds = use();
+    const auto own = use();
     if (!local_)
         return Link::receive_fd(fd, deadline);
-    return await_descriptor(fds->socket.get(), fd, [&] { return await(*fds, POLLIN, deadline); });
+    return await_descriptor(own->socket.get(), fd, [&] { return await(*own, POLLIN, deadline); });
 }
 
 namespace {
@@ -297,12 +341,12 @@ bool SocketLink::is_reference(const std::string& text) noexcept {
 // The other process goes on where this one is, with what has come of a message; and this one goes
 // on too, as after a fork. Who reads on which side is for the program to say.
 std::string SocketLink::depart() {
-    const auto fds = use();
-    const std::uint32_t place = PassedDescriptors::add(fds->socket.get());
+    const auto own = use();
+    const std::uint32_t place = PassedDescriptors::add(own->socket.get());
     std::vector<std::byte> bytes(reference_begins.size());
     std::memcpy(bytes.data(), reference_begins.data(), reference_begins.size());
     ByteWriter writer(bytes);
-    const std::scoped_lock hold(reading_);
+    const auto hold = hold_reading();
     writer(place, local_, what_, head_, static_cast<std::uint64_t>(head_read_), length_,
            length_known_, body_);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

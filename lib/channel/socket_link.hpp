@@ -1,10 +1,11 @@
 #pragma once
 
+#include "channel/held_socket.hpp"
 #include "channel/link.hpp"
+#include "platform/fork_lock.hpp"
 #include "platform/system.hpp"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,10 @@ namespace multifork::detail {
 class SocketLink final : public Link {
 public:
     /// \param what  for people: the address of the peer
+    /// \param wake  from HeldSocket::make_wake()
+    SocketLink(platform::Descriptor socket, platform::Descriptor wake, bool local,
+               std::string what);
+    /// \throws Error when this process has no room for another descriptor
     SocketLink(platform::Descriptor socket, bool local, std::string what);
     ~SocketLink() override;
 
@@ -28,7 +33,7 @@ public:
     Outcome receive(Received& into, platform::Deadline deadline, std::size_t most) override;
     Outcome poll(platform::Deadline deadline) override;
     void close() noexcept override;
-    bool closed() const noexcept override { return closed_.load(); }
+    bool closed() const noexcept override { return held_.closed(); }
     bool readable() const noexcept override { return true; }
     bool writable() const noexcept override { return true; }
     int descriptor() override;
@@ -43,27 +48,23 @@ public:
     [[nodiscard]] static std::shared_ptr<SocketLink> arrive(const std::string& reference);
 
 private:
-    struct Descriptors {
-        platform::Descriptor socket;
-        platform::Descriptor wake; // readable once this process has closed the connection
-    };
-    [[nodiscard]] std::shared_ptr<const Descriptors> use() const;
+    using Own = HeldSocket::Own;
+    [[nodiscard]] std::shared_ptr<Own> use();
+    void throw_if_closed() const;
     /// \return false when time ran out \throws ConnectionClosed when it is closed meanwhile
-    bool await(const Descriptors& fds, short what, platform::Deadline deadline) const;
-    /// Reads what is there. \return done when a message is whole; timed_out: not yet
-    Outcome read_some(int socket, std::size_t most);
+    bool await(const Own& own, short what, platform::Deadline deadline) const;
+    [[nodiscard]] std::unique_lock<platform::ForkLock> hold_reading() noexcept;
+    /// Reads what is there; after the deadline, what was there then.
+    /// \return done when a message is whole; timed_out: not yet
+    Outcome read_some(int socket, std::size_t most, platform::Deadline deadline);
     void parse_head(std::size_t most);
     [[noreturn]] void refuse(const std::string& why);
 
-    mutable std::mutex closing_; // of fds_
-    std::shared_ptr<const Descriptors> fds_;
-    std::atomic<bool> closed_{false};
-    std::uint32_t pid_;
+    HeldSocket held_;
     bool local_;
     std::string what_;
 
-    std::mutex sending_;
-    std::mutex reading_; // never held while waiting
+    platform::ForkLock reading_; // of what follows; never held while waiting
     std::array<std::byte, 12> head_{};
     std::size_t head_read_ = 0;
     std::uint64_t length_ = 0;

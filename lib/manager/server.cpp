@@ -18,6 +18,9 @@ namespace multifork::detail {
 namespace {
 
 constexpr int most_connections = 1000; // a thread each
+// Beside them. When there are so many, each has a second; and else the time of the handshake.
+constexpr std::size_t most_strangers = 200;
+constexpr std::chrono::seconds strangers_time{1};
 
 /// Nothing of that name, id or signature is here.
 struct NotExposed {
@@ -41,6 +44,8 @@ void check_signature(const std::string& name, const std::string& ours, const std
 
 void Server::serve() {
     for (;;) {
+        while (!room_for_a_stranger())
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
         AnyConnection connection;
         try {
             connection = listener_.accept();
@@ -55,31 +60,57 @@ void Server::serve() {
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
             continue;
         }
-        if (connections_.fetch_add(1) >= most_connections) {
+        if (connections_ >= most_connections) {
             platform::log(LogLevel::warning, "too many connections; one is refused");
-            --connections_;
             continue;
         }
+        {
+            const std::scoped_lock hold(meeting_);
+            strangers_.push_back({connection, std::chrono::steady_clock::now()});
+        }
         try {
-            std::thread([this, mine = std::move(connection)]() mutable {
-                struct Leaving {
-                    std::atomic<int>& count;
-                    ~Leaving() { --count; } // also by pthread_exit() in a method
-                } const leaving{connections_};
-                attend(std::move(mine));
-            }).detach();
+            std::thread([this, connection] { attend(connection); }).detach();
         } catch (const std::system_error& error) { // no thread left
             platform::log(LogLevel::warning, error.what());
-            --connections_;
+            forget_stranger(connection);
         }
     }
+}
+
+bool Server::room_for_a_stranger() {
+    const std::scoped_lock hold(meeting_);
+    if (strangers_.size() < most_strangers)
+        return true;
+    if (std::chrono::steady_clock::now() - strangers_.front().since < strangers_time)
+        return false;
+    strangers_.front().connection.close(); // which ends its thread
+    strangers_.pop_front();
+    return true;
+}
+
+void Server::forget_stranger(const AnyConnection& connection) {
+    const std::scoped_lock hold(meeting_);
+    std::erase_if(strangers_, [&](const Stranger& one) {
+        return one.connection.shared_link() == connection.shared_link();
+    });
 }
 
 void Server::attend(AnyConnection connection) {
     try {
         // Here and not in accept(): who says nothing holds up nobody but this thread.
-        deliver_challenge(connection, authkey_);
-        answer_challenge(connection, authkey_);
+        try {
+            deliver_challenge(connection, authkey_);
+            answer_challenge(connection, authkey_);
+        } catch (...) {
+            forget_stranger(connection);
+            throw;
+        }
+        ++connections_;
+        struct Leaving {
+            std::atomic<int>& count;
+            ~Leaving() { --count; } // also by pthread_exit() in a method
+        } const leaving{connections_};
+        forget_stranger(connection);
         for (bool ends = false; !ends;) {
             const Bytes message = connection.recv_bytes();
             connection.send_bytes(answer(message, ends));

@@ -6,7 +6,9 @@
 #include <multifork/manager/served_type.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +40,9 @@ private:
         std::mutex busy;        ///< held during a call, unless the type is concurrent
     };
 
+    /// \return false while there are too many, and none of them for long
+    [[nodiscard]] bool room_for_a_stranger();
+    void forget_stranger(const AnyConnection& connection);
     void attend(AnyConnection connection);
     [[nodiscard]] Bytes answer(std::span<const std::byte> message, bool& ends);
     void carry_out(const CallHead& head, std::span<const std::byte> arguments, Bytes& result);
@@ -49,7 +54,14 @@ private:
     Listener listener_;
     const std::string authkey_;
     const ServedTypes& types_;
-    std::atomic<int> connections_{0};
+    std::atomic<int> connections_{0}; // of callers that know the key
+
+    struct Stranger {
+        AnyConnection connection;
+        std::chrono::steady_clock::time_point since;
+    };
+    std::mutex meeting_;             // of what follows
+    std::deque<Stranger> strangers_; // they have not proved yet that they know the key
 
     std::mutex making_; // one object at a time: what makes them may share something
     std::mutex mutex_;  // of what follows

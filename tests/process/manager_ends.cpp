@@ -7,12 +7,15 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include <netinet/in.h>
 #include <openssl/crypto.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,6 +49,29 @@ BOOST_AUTO_TEST_CASE(garbage_and_silence_harm_nobody) {
     }
     BOOST_TEST(counter.call<int>("add", 1) == 1);
     BOOST_TEST(manager.objects() == 1u);
+}
+
+// More than the server has descriptors for.
+BOOST_AUTO_TEST_CASE(many_silent_strangers_shut_nobody_out) {
+    const rlimit few{512, 512};
+    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    auto manager = counters({.address = {"127.0.0.1", 0}});
+    manager.start();
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_port = ::htons(manager.address().port());
+    there.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    std::vector<int> strangers;
+    for (int i = 0; i < 300; ++i) {
+        strangers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        BOOST_TEST_REQUIRE(::connect(strangers.back(), reinterpret_cast<const sockaddr*>(&there),
+                                     sizeof there) == 0);
+    }
+    // Long before the strangers' own time is over.
+    BOOST_CHECK_NO_THROW(static_cast<void>(mp::Client(
+        manager.address(), {.authkey = manager.authkey(), .handshake = std::chrono::seconds(10)})));
+    for (const int stranger : strangers)
+        ::close(stranger);
 }
 
 BOOST_AUTO_TEST_CASE(callers_that_are_killed_harm_nobody) {
@@ -131,6 +157,22 @@ BOOST_AUTO_TEST_CASE(shutdown_in_the_middle_of_a_call) {
     manager.shutdown();
     waiter.join();
     BOOST_TEST(orderly(manager) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_server_with_a_full_backlog_is_ended) {
+    auto manager = counters();
+    manager.start();
+    const int pid = manager.pid().value();
+    ::kill(pid, SIGSTOP);
+    support::wait_until([&] { return support::state_of(pid) == 'T'; });
+    std::vector<mp::Connection<>> waiting;
+    BOOST_TEST(support::throws<mp::Error>([&] {
+        for (;;)
+            waiting.push_back(
+                mp::Client(manager.address(), {.handshake = std::chrono::milliseconds(20)}));
+    }));
+    manager.shutdown();
+    BOOST_TEST(manager.exitcode().value() == -SIGKILL);
 }
 
 BOOST_AUTO_TEST_CASE(leaving_the_scope_ends_it_also_in_many_threads_and_children) {

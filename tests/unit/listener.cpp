@@ -9,12 +9,17 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -70,6 +75,58 @@ BOOST_AUTO_TEST_CASE(a_free_port_and_who_came) {
                fmt::format("<Listener at 127.0.0.1:{}, open>", listener.address().port()));
 }
 
+// What the kernel takes as a client's name, and an Address does not.
+BOOST_AUTO_TEST_CASE(clients_with_odd_names) {
+    const std::string file = fmt::format("\\\\multifork-{}", ::getpid());
+    BOOST_TEST_REQUIRE(::chdir(std::filesystem::temp_directory_path().c_str()) == 0);
+    mp::Listener listener;
+    for (const std::string& name :
+         {std::string(sizeof(sockaddr_un::sun_path), '\0'), std::string(1, '\0'), file + '\0'}) {
+        const auto bytes_of = [](sockaddr_un& at, const std::string& text) {
+            at.sun_family = AF_UNIX;
+            std::memcpy(at.sun_path, text.data(), text.size());
+            return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size());
+        };
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un own{};
+        const socklen_t own_bytes = bytes_of(own, name);
+        BOOST_TEST(::bind(fd, reinterpret_cast<const sockaddr*>(&own), own_bytes) == 0);
+        sockaddr_un there{};
+        const socklen_t there_bytes = bytes_of(there, listener.address().name());
+        BOOST_TEST_REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&there), there_bytes) ==
+                           0);
+        auto client = mp::connection_from<int>(fd);
+        auto server = listener.accept<int>();
+        BOOST_TEST(!listener.last_accepted().has_value());
+        client.send(1);
+        BOOST_TEST(server.recv() == 1);
+    }
+    BOOST_TEST(std::filesystem::remove(file));
+}
+
+BOOST_AUTO_TEST_CASE(who_finds_no_descriptor_left_waits_in_the_backlog) {
+    support::run_in_child([] {
+        mp::Listener listener;
+        auto client = mp::Client<int>(listener.address());
+        const rlimit few{256, 256};
+        support::demand(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+        std::vector<int> all;
+        for (int fd = 0; (fd = ::dup(STDERR_FILENO)) >= 0;)
+            all.push_back(fd);
+        for (int left = 0; left < 2; ++left) {
+            support::demand(
+                support::throws<mp::Error>([&] { static_cast<void>(listener.accept<int>()); }));
+            ::close(all.back());
+            all.pop_back();
+        }
+        auto server = listener.accept<int>();
+        client.send(1);
+        support::demand(server.recv() == 1);
+        for (const int fd : all)
+            ::close(fd);
+    });
+}
+
 BOOST_AUTO_TEST_CASE(accept_has_a_time) {
     mp::Listener listener;
     BOOST_TEST(!listener.try_accept_for(0s).has_value());
@@ -113,6 +170,28 @@ BOOST_AUTO_TEST_CASE(nobody_listens) {
     support::expect_error<mp::Error>([] { static_cast<void>(mp::Client("/nowhere/at/all")); },
                                      {"connecting to", "nobody listens"});
     BOOST_CHECK_THROW(static_cast<void>(mp::Client({"host.invalid", 1})), mp::Error);
+}
+
+BOOST_AUTO_TEST_CASE(connecting_to_a_full_backlog_has_a_time) {
+    mp::Listener listener{mp::Address::any(), {.backlog = 1}};
+    std::vector<mp::Connection<int>> waiting;
+    bool full = false;
+    while (!full) {
+        try {
+            waiting.push_back(mp::Client<int>(listener.address(), {.handshake = 20ms}));
+        } catch (const mp::Error& error) {
+            full = true;
+            BOOST_TEST((error.code() == std::errc::timed_out));
+        }
+    }
+    BOOST_TEST(!waiting.empty());
+    std::thread late([&] {
+        const auto connection = mp::Client<int>(listener.address(), {.handshake = 24h});
+        waiting.push_back(connection);
+    });
+    const auto accepted = listener.accept<int>();
+    late.join();
+    waiting.back().send(1); // it blocks as before
 }
 
 BOOST_AUTO_TEST_CASE(messages_of_all_sizes_through_a_socket) {
@@ -202,6 +281,33 @@ BOOST_AUTO_TEST_CASE(a_client_with_a_key_distrusts_a_listener_without) {
     server.join();
 }
 
+BOOST_AUTO_TEST_CASE(a_client_does_not_answer_the_challenge_of_another) {
+    mp::Listener listener; // that does not know the key
+    std::array<std::atomic<bool>, 2> refused{};
+    const auto client = [&](std::size_t which) {
+        return std::thread([&, which] {
+            refused[which] = support::throws<mp::AuthenticationError>(
+                [&] { static_cast<void>(mp::Client(listener.address(), {.authkey = "secret"})); });
+        });
+    };
+    std::thread first = client(0);
+    auto one = listener.accept();
+    one.send_bytes("#CHALLENGE#{sha256}0123456789012345678901234567890123456789");
+    static_cast<void>(one.recv_bytes());
+    one.send_bytes("#WELCOME#");
+    const Bytes challenge = one.recv_bytes();
+    std::thread second = client(1);
+    auto two = listener.accept();
+    two.send_bytes(challenge);
+    BOOST_CHECK_THROW(one.send_bytes(two.recv_bytes()), mp::EndOfStream);
+    one.close();
+    two.close();
+    first.join();
+    second.join();
+    BOOST_TEST(refused[0]);
+    BOOST_TEST(refused[1]);
+}
+
 BOOST_AUTO_TEST_CASE(a_client_that_says_nothing_does_not_hold_accept_for_ever) {
     mp::Listener listener{mp::Address::any(), {.authkey = "secret", .handshake = 20ms}};
     const Raw raw{listener};
@@ -257,6 +363,32 @@ BOOST_AUTO_TEST_CASE(half_a_message_and_then_death) {
     }
 }
 
+// The kernel refuses the rest when a part has been sent: here because it cannot be read.
+BOOST_AUTO_TEST_CASE(half_a_message_and_then_an_error) {
+    constexpr std::size_t readable = 1u << 20;
+    void* const pages = ::mmap(nullptr, readable + 4096, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    BOOST_TEST_REQUIRE(pages != MAP_FAILED);
+    const std::span<const std::byte> bytes(static_cast<const std::byte*>(pages), readable + 4096);
+    BOOST_TEST_REQUIRE(::mprotect(static_cast<std::byte*>(pages) + readable, 4096, PROT_NONE) == 0);
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    const int little = 4096; // of room, so that the message goes in many parts
+    BOOST_TEST(::setsockopt(client.fileno(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+    std::atomic<bool> broken{false};
+    std::thread receiving([&] {
+        broken = support::throws<mp::Error>([&] { static_cast<void>(server.recv_bytes()); });
+    });
+    BOOST_CHECK_THROW(client.send_bytes(bytes), mp::Error);
+    BOOST_TEST(client.closed());
+    BOOST_CHECK_THROW(client.send_bytes("the next"), mp::ConnectionClosed);
+    client.close();
+    receiving.join();
+    BOOST_TEST(broken);
+    ::munmap(pages, readable + 4096);
+}
+
 BOOST_AUTO_TEST_CASE(a_message_in_pieces_is_one_message) {
     mp::Listener listener;
     Raw raw{listener};
@@ -295,6 +427,65 @@ BOOST_AUTO_TEST_CASE(a_length_beyond_reason_costs_no_memory) {
     auto connection = listener.accept();
     support::expect_error<mp::Error>([&] { static_cast<void>(connection.recv_bytes(99)); },
                                      {"100 bytes", "99"});
+}
+
+BOOST_AUTO_TEST_CASE(try_send_does_not_wait_for_another_threads_long_message) {
+    mp::Listener listener;
+    auto client = mp::Client<std::string>(listener.address());
+    auto server = listener.accept<std::string>();
+    std::atomic<int> tid{0};
+    std::thread sending([&] {
+        tid = ::gettid();
+        server.send(std::string(10'000'000, 'x'));
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    BOOST_TEST(!server.try_send("y"));
+    BOOST_TEST(!server.try_send_for("y", 20ms));
+    std::thread receiving([&] {
+        static_cast<void>(client.recv());
+        static_cast<void>(client.recv());
+    });
+    BOOST_TEST(server.try_send_for("y", 24h));
+    sending.join();
+    receiving.join();
+}
+
+BOOST_AUTO_TEST_CASE(close_ends_what_waits_for_another_threads_long_message) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::atomic<int> ended{0};
+    std::array<std::atomic<int>, 2> tids{};
+    std::vector<std::thread> threads;
+    for (auto& tid : tids) {
+        threads.emplace_back([&] {
+            tid = ::gettid();
+            ended += support::throws<mp::ConnectionClosed>(
+                [&] { server.send_bytes(Bytes(10'000'000)); });
+        });
+        support::wait_until([&] { return tid != 0; });
+        support::wait_until_asleep(tid);
+    }
+    server.close();
+    for (std::thread& thread : threads)
+        thread.join();
+    BOOST_TEST(ended == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_does_not_stop_sending_does_not_hold_try_recv) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::atomic<bool> refused{false};
+    std::thread sending([&] {
+        refused = support::throws<mp::BrokenPipe>([&] { client.send_bytes(Bytes(100'000'000)); });
+    });
+    BOOST_TEST(!server.try_recv_bytes_for(1ms).has_value());
+    BOOST_TEST(!server.try_recv_bytes().has_value());
+    server.close();
+    sending.join();
+    BOOST_TEST(refused);
 }
 
 BOOST_AUTO_TEST_CASE(descriptors_between_unrelated_programs) {
@@ -384,6 +575,154 @@ BOOST_AUTO_TEST_CASE(a_killed_peer_ends_the_stream) {
     child.join();
     BOOST_TEST(connection.ended());
     BOOST_TEST(!connection.try_recv().has_value());
+}
+
+// The parent's threads are in the middle of something at the fork. The child has copies of what
+// they hold, and not the threads.
+BOOST_AUTO_TEST_CASE(a_child_closes_a_socket_at_which_a_thread_of_its_parent_waits) {
+    mp::Listener listener;
+    auto client = mp::Client<int>(listener.address());
+    auto server = listener.accept<int>();
+    std::atomic<int> tid{0};
+    std::atomic<bool> ended{false};
+    std::thread receiving([&] {
+        tid = ::gettid();
+        ended = support::throws<mp::ConnectionClosed>([&] { static_cast<void>(server.recv()); });
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    mp::Event closed;
+    mp::Event seen;
+    mp::Process child{[&] {
+        client.close();
+        server.close();
+        closed.set();
+        seen.wait();
+    }};
+    child.start();
+    closed.wait();
+    server.close();
+    receiving.join();
+    BOOST_TEST(ended);
+    BOOST_CHECK_THROW(static_cast<void>(client.recv()), mp::EndOfStream);
+    seen.set();
+    support::expect_exit(child);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_closes_a_listener_at_which_a_thread_of_its_parent_waits) {
+    mp::Listener listener{{"127.0.0.1", 0}};
+    const mp::Address address = listener.address();
+    std::atomic<int> tid{0};
+    std::atomic<bool> ended{false};
+    std::thread accepting([&] {
+        tid = ::gettid();
+        ended =
+            support::throws<mp::ConnectionClosed>([&] { static_cast<void>(listener.accept()); });
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    mp::Event closed;
+    mp::Event seen;
+    mp::Process child{[&] {
+        listener.close();
+        closed.set();
+        seen.wait();
+    }};
+    child.start();
+    closed.wait();
+    listener.close();
+    accepting.join();
+    BOOST_TEST(ended);
+    const mp::Listener again{address}; // throws while anybody listens there
+    seen.set();
+    support::expect_exit(child);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_closes_a_pipe_at_which_a_thread_of_its_parent_waits_for_a_descriptor) {
+    auto [a, b] = mp::Pipe({.descriptors = true});
+    std::atomic<int> tid{0};
+    std::thread receiving([&, &b = b] {
+        tid = ::gettid();
+        ::close(b.recv_fd());
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    mp::Event closed;
+    mp::Event seen;
+    mp::Process child{[&, &a = a, &b = b] {
+        a.close();
+        b.close();
+        closed.set();
+        seen.wait();
+    }};
+    child.start();
+    closed.wait();
+    a.send_fd(STDERR_FILENO);
+    receiving.join();
+    b.close();
+    BOOST_CHECK_THROW(static_cast<void>(a.recv_fd()), mp::EndOfStream);
+    seen.set();
+    support::expect_exit(child);
+}
+
+BOOST_AUTO_TEST_CASE(close_in_a_child_ends_what_the_childs_threads_wait_for,
+                     *boost::unit_test::label("no_tsan")) {
+    mp::Listener listener;
+    auto client = mp::Client<int>(listener.address());
+    auto server = listener.accept<int>();
+    support::run_in_child([&] {
+        std::atomic<int> ended{0};
+        std::array<std::atomic<int>, 2> tids{};
+        std::thread accepting([&] {
+            tids[0] = ::gettid();
+            ended += support::throws<mp::ConnectionClosed>(
+                [&] { static_cast<void>(listener.accept()); });
+        });
+        std::thread receiving([&] {
+            tids[1] = ::gettid();
+            ended +=
+                support::throws<mp::ConnectionClosed>([&] { static_cast<void>(server.recv()); });
+        });
+        for (const auto& tid : tids) {
+            support::wait_until([&] { return tid != 0; });
+            support::wait_until_asleep(tid);
+        }
+        listener.close();
+        server.close();
+        accepting.join();
+        receiving.join();
+        support::demand(ended == 2);
+    });
+    // The parent's go on.
+    client.send(1);
+    BOOST_TEST(server.recv() == 1);
+    const auto other = mp::Client<int>(listener.address());
+    BOOST_TEST(listener.try_accept_for<int>(24h).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_child_sends_where_a_thread_of_its_parent_is_in_send) {
+    mp::Listener listener;
+    auto client = mp::Client(listener.address());
+    auto server = listener.accept();
+    std::atomic<int> tid{0};
+    std::thread sending([&] {
+        tid = ::gettid();
+        server.send_bytes(Bytes(10'000'000));
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    mp::Process child{[&] { server.send_bytes("from the child"); }};
+    child.start();
+    // Takes all that comes: what two processes send at one end of a socket is no messages any more.
+    std::thread draining([&] {
+        Bytes bytes(100'000);
+        while (::recv(client.fileno(), bytes.data(), bytes.size(), 0) > 0) {
+        }
+    });
+    support::expect_exit(child);
+    sending.join();
+    server.close();
+    draining.join();
 }
 
 BOOST_AUTO_TEST_CASE(nothing_stays_open) {

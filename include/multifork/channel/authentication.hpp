@@ -17,6 +17,10 @@ namespace multifork {
 /// It keeps strangers out. It hides nothing, and does not protect what is sent afterwards against
 /// somebody who sits in between: over networks that you do not trust, use a tunnel.
 ///
+/// As in Python, an answer does not say which side gives it. So a false listener to which *two*
+/// processes with the same key connect can have one answer the other's challenge, and pass for one
+/// that knows the key. (Two clients of one process do not let that happen.)
+///
 /// \throws AuthenticationError  when the other side does not know the key, or speaks otherwise
 /// \throws InvalidArgument      for an empty key
 /// @{

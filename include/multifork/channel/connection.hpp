@@ -73,11 +73,14 @@ private:
 ///
 /// \threads   distinct and shared objects are safe; close() ends what other threads wait for here,
 ///            with ConnectionClosed
-/// \processes safe: several may send and receive at the same end
+/// \processes of a pipe: safe, several may send and receive at the same end. Of a socket: one
+///            process sends and one receives at an end, or else their messages get mixed up
 /// \fork      the child inherits the ends, see above
-/// \crash     send returned: the message will be received exactly once, or is still in the pipe.
-///            Killed inside send: it is there whole, or not at all. Killed inside recv: it is still
-///            there, or died with the receiver
+/// \crash     of a pipe: send returned: the message will be received exactly once, or is still in
+///            the pipe. Killed inside send: it is there whole, or not at all. Killed inside recv:
+///            it is still there, or died with the receiver. Of a socket, where one process sends:
+///            killed inside send, a part of the message may be there, at which the peer's recv()
+///            throws Error when nobody holds this end any more; what was sent before is received
 class MULTIFORK_API AnyConnection {
 public:
     using multifork_describable = void;
@@ -223,10 +226,12 @@ public:
     void send(const T& value) {
         static_cast<void>(encode_and_send(value, platform::Deadline::never()));
     }
-    /// \return whether there was room \throws as send()
+    /// \return whether there was room, and nobody else was sending through this socket; what has
+    ///         begun to go through a socket is finished, as long as that takes \throws as send()
     [[nodiscard]] bool try_send(const T& value) {
         return encode_and_send(value, platform::Deadline::poll());
     }
+    /// Waits at most `wait` until it can begin. \return false when time ran out \throws as send()
     template <class Rep, class Period>
     [[nodiscard]] bool try_send_for(const T& value,
                                     const std::chrono::duration<Rep, Period>& wait) {

@@ -20,7 +20,7 @@ struct SocketOptions {
     /// On Unix sockets, take peers of other users too. Otherwise the kernel is asked who it is, and
     /// other users get AuthenticationError. (Not that of a user's own: root may do everything.)
     bool any_user = false;
-    /// How long the proof may take.
+    /// How long it may take to connect, and then each side's proof.
     std::chrono::nanoseconds handshake = std::chrono::seconds(20);
     /// Of a Listener: how many may wait to be accepted.
     int backlog = 16;
@@ -72,7 +72,8 @@ public:
 
     /// Where it listens; with the port that was free.
     [[nodiscard]] const Address& address() const;
-    /// Where the last one that was accepted came from; nothing for Unix sockets without a name.
+    /// Where the last one that was accepted came from; nothing for Unix sockets without a name,
+    /// or with one that an Address cannot have.
     [[nodiscard]] std::optional<Address> last_accepted() const;
 
     void close() noexcept;
@@ -97,7 +98,7 @@ namespace detail {
 } // namespace detail
 
 /// Connects to a Listener.
-/// \throws Error                when nobody listens there
+/// \throws Error                when nobody listens there, or nobody takes it in time
 /// \throws AuthenticationError  when the keys differ, or the listener is another user's
 template <class T = void>
 [[nodiscard]] Connection<T> Client(const Address& address, const SocketOptions& options = {}) {
