@@ -224,7 +224,7 @@ void task_done(const TaskTable& table, std::uint32_t seat, std::uint32_t slot) n
     tell_parent(table);
 }
 
-void task_listen(const TaskTable& table, platform::Deadline deadline,
+void task_listen(const TaskTable& table, const platform::Deadline& deadline,
                  const std::function<bool()>& found) {
     liveness::enter(*table.domain);
     liveness::Sleep sleep(*table.domain);

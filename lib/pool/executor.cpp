@@ -58,6 +58,11 @@ Registry& own() noexcept {
     return registry;
 }
 
+[[noreturn]] void throw_ending() {
+    throw InvalidState("this program is ending: an executor takes no more tasks; submit them "
+                       "before main returns or exit() is called");
+}
+
 void end_all() {
     std::vector<Running> all;
     {
@@ -84,6 +89,8 @@ void end_all() {
 void end_at_exit(std::weak_ptr<void> core, void (*end)(void* core)) {
     const std::scoped_lock hold(the_registry->mutex);
     Registry& registry = own();
+    if (registry.over) // since check_executor_process()
+        throw_ending();
     if (registry.running == nullptr)
         registry.running = new std::vector<Running>; // never deleted: static destructors ask
     std::erase_if(*registry.running, [](const Running& r) { return r.core.expired(); });
@@ -107,8 +114,7 @@ void check_executor_process(int owner) {
                                        owner));
     const std::scoped_lock hold(the_registry->mutex);
     if (own().over)
-        throw InvalidState("this program is ending: an executor takes no more tasks; submit them "
-                           "before main returns or exit() is called");
+        throw_ending();
 }
 
 bool is_this_process(int pid) noexcept {

@@ -126,13 +126,13 @@ void FutureState::settle(std::unique_lock<std::mutex>& lock) {
     while (!callbacks_.empty()) {
         auto callbacks = std::exchange(callbacks_, {});
         lock.unlock();
-        for (auto& callback : callbacks) {
+        for (Callback& callback : callbacks) {
             try {
-                callback();
+                callback.call();
             } catch (...) {
                 report_callback(std::current_exception());
             }
-            callback = nullptr;
+            callback.call = nullptr;
         }
         lock.lock();
     }
@@ -181,8 +181,8 @@ bool FutureState::cancel() {
     std::unique_lock lock(mutex_);
     if (status_ != FutureStatus::pending)
         return status_ == FutureStatus::cancelled;
+    error_ = cancelled(); // first, as it may throw
     status_ = FutureStatus::cancelled;
-    error_ = cancelled();
     settle(lock);
     return true;
 }
@@ -197,11 +197,12 @@ bool FutureState::set_running() {
     return true;
 }
 
-void FutureState::add_callback(std::function<void()> callback) {
+void FutureState::add_callback(std::function<void()> callback, const void* owner) {
     {
         const std::scoped_lock hold(mutex_);
-        if (status_ == FutureStatus::pending || status_ == FutureStatus::running) {
-            callbacks_.push_back(std::move(callback));
+        // Also while another thread calls those before it: that one calls this, too.
+        if (!is_settled()) {
+            callbacks_.push_back({std::move(callback), owner});
             return;
         }
     }
@@ -210,6 +211,11 @@ void FutureState::add_callback(std::function<void()> callback) {
     } catch (...) {
         report_callback(std::current_exception());
     }
+}
+
+void FutureState::drop_callbacks(const void* owner) {
+    const std::scoped_lock hold(mutex_);
+    std::erase_if(callbacks_, [owner](const Callback& c) { return c.owner == owner; });
 }
 
 void FutureState::set_source(std::shared_ptr<FutureSource> source) {
@@ -237,6 +243,15 @@ std::string FutureState::describe(const std::string& value_type) const {
 
 void throw_no_future() {
     throw InvalidState("this Future has no task: it was made empty, or moved from");
+}
+
+void throw_no_promise() {
+    throw InvalidState("this Promise was moved from; use the one it was moved to");
+}
+
+void throw_no_exception() {
+    throw InvalidArgument("set_exception() of a promise with a null pointer; is "
+                          "std::current_exception() called outside of a handler?");
 }
 
 void report_callback(std::exception_ptr error) noexcept {

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 namespace multifork::detail {
 
 void rethrow_for_pool(const NotShareable& error) {
@@ -21,6 +23,15 @@ std::size_t chunk_size_of(const std::optional<std::int64_t>& asked, std::size_t 
                                           "or left out to be chosen by the pool",
                                           *asked));
     return static_cast<std::size_t>(*asked);
+}
+
+void check_map_size(std::uint64_t items, std::size_t bytes_each) {
+    // Half of all addresses: what lies beside the items has room in the other half.
+    if (items > SIZE_MAX / 2 / bytes_each)
+        throw OutOfSharedMemory(
+            fmt::format("a map of {} items does not fit into any memory; imap() "
+                        "takes them as it goes",
+                        items));
 }
 
 } // namespace multifork::detail

@@ -153,16 +153,14 @@ void MapJob::share_is_over(std::exception_ptr error) noexcept {
     try {
         if (has_progress() && look())
             tell_progress();
-        shares_left_ = 0;
-        std::exception_ptr first;
-        try {
-            first = settle();
-        } catch (...) { // no memory
-            first = std::current_exception();
-        }
-        finish(std::move(first));
-    } catch (...) {
+    } catch (...) { // no memory; the results count all the same
         report_callback(std::current_exception());
+    }
+    shares_left_ = 0;
+    try {
+        finish(settle());
+    } catch (...) { // no memory for them; for the error there need be none
+        finish(std::current_exception());
     }
     block_.reset();
 }

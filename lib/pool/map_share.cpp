@@ -27,8 +27,10 @@ public:
             if (run_.limited)
                 claims_.share(share_).began.store(0);
             const auto chunk = walk_.next();
-            if (!chunk)
+            if (!chunk) {
+                run_.result.clear(); // of the last chunk, which has its own block
                 return;
+            }
             if (run_.limited) {
                 claims_.share(share_).began.store(platform::monotonic_ns());
                 core::tell_parent(table_);

@@ -101,7 +101,10 @@ std::shared_ptr<ParallelTeam> make_team(const Parallel& options, std::optional<s
                                   "wait as long as it takes");
         if (!batch_size)
             batch_size = 1;
-        pool.task_limit = *options.timeout * std::max<std::int64_t>(*batch_size, 1);
+        const std::int64_t jobs_each = std::max<std::int64_t>(*batch_size, 1);
+        constexpr auto longest = std::chrono::nanoseconds::max();
+        pool.task_limit =
+            *options.timeout > longest / jobs_each ? longest : *options.timeout * jobs_each;
     }
     return std::make_shared<ParallelTeam>(options.backend, workers, pool, batch_size);
 }

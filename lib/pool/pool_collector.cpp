@@ -70,11 +70,14 @@ void PoolCore::Impl::collect() {
         if (any_done())
             continue;
         platform::Deadline until = platform::Deadline::never();
-        {
+        core::task_listen(view, until, [&] {
+            if (look(finished))
+                return true;
+            // Not before it listens: a task with a limit that begins from here on wakes it.
             const std::scoped_lock hold(mutex);
             until = next_look();
-        }
-        core::task_listen(view, until, [&] { return look(finished); });
+            return false;
+        });
         complete(finished);
         looks = 0;
     }
@@ -251,7 +254,8 @@ bool PoolCore::Impl::end_workers() {
 }
 
 platform::Deadline PoolCore::Impl::next_look() const {
-    std::int64_t next = platform::Deadline::never().ns();
+    constexpr std::int64_t never = platform::Deadline::never().ns();
+    std::int64_t next = never;
     const std::int64_t now = platform::monotonic_ns();
     for (std::uint32_t seat = 0; seat < view.shape.seats; ++seat)
         if (workers[seat].process && view.seat(seat).name.load() == liveness::nobody)
@@ -260,10 +264,10 @@ platform::Deadline PoolCore::Impl::next_look() const {
         for (std::uint32_t slot = 0; slot < view.shape.slots; ++slot)
             if (in_slot[slot] != nullptr && in_slot[slot]->limit_ns > 0 && !in_slot[slot]->late)
                 if (const std::int64_t at = began(slot); at != 0)
-                    next = std::min(next, at + in_slot[slot]->limit_ns);
+                    next = std::min(next, at + std::min(in_slot[slot]->limit_ns, never - at));
     if (kill_at_ns != 0)
         next = std::min(next, kill_at_ns);
-    if (next == platform::Deadline::never().ns())
+    if (next == never)
         return platform::Deadline::never();
     return next <= now ? platform::Deadline::poll()
                        : platform::Deadline::after(std::chrono::nanoseconds(next - now));

@@ -104,6 +104,7 @@ std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOption
         }
     }
     std::unique_lock lock(impl.mutex);
+    impl.collector_id = impl.collector.get_id();
     impl.collector_changed.wait(lock, [&] { return impl.collecting; });
     return core;
 }
@@ -181,7 +182,7 @@ void PoolCore::join() {
     if (impl_->life == Impl::Life::open)
         throw InvalidState("join() of a pool that is open: it would wait for ever; close() or "
                            "terminate() it first");
-    if (impl_->collector.get_id() == std::this_thread::get_id())
+    if (impl_->collector_id == std::this_thread::get_id())
         throw WouldDeadlock("join() of a pool by a callback of one of its futures");
     impl_->collector_changed.wait(lock, [this] { return impl_->ended; });
     if (!std::exchange(impl_->collector_joined, true)) {
@@ -195,7 +196,7 @@ void PoolCore::leave() noexcept {
         return;
     try {
         terminate();
-        if (impl_->collector.get_id() != std::this_thread::get_id())
+        if (impl_->collector_id != std::this_thread::get_id())
             join();
     } catch (...) {
         // A destructor has nobody to tell. The workers are daemons.

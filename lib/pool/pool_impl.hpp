@@ -82,6 +82,7 @@ struct PoolCore::Impl {
     std::vector<std::shared_ptr<MapJob>> with_news; // their progress is to be told
 
     std::thread collector;
+    std::thread::id collector_id; // set before anybody has the pool; join() writes to the other
     bool collector_joined = false;
 
     /// A child's copy may have been forked while another thread held the mutex.

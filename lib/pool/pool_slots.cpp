@@ -11,20 +11,21 @@
 namespace multifork::detail {
 
 std::size_t PoolCore::Impl::accept(std::span<std::shared_ptr<PoolTask>> tasks) {
-    unfinished += tasks.size();
     std::size_t count = 0;
     for (auto& task : tasks) {
         if (pending.empty() && !free_slots.empty() && put(free_slots.back(), *task)) {
             const std::uint32_t slot = free_slots.back();
             free_slots.pop_back();
             give_slot(slot, std::move(task));
+            ++unfinished;
             if (!free_slots.empty()) // its lines were written elsewhere last
                 view.expect_task(free_slots.back());
             ++count;
             continue;
         }
-        task->place = PoolTask::Place::pending;
-        pending.push_back(std::move(task));
+        pending.push_back(std::move(task)); // may throw: then it is none of this pool's tasks
+        pending.back()->place = PoolTask::Place::pending;
+        ++unfinished;
     }
     return count;
 }

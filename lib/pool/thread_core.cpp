@@ -34,6 +34,8 @@ ThreadCore::~ThreadCore() {
     }
     for (std::thread& thread : impl_->threads)
         thread.detach(); // nobody has joined, and this is the last of them at its very end
+    if (impl_->last_lost.joinable())
+        impl_->last_lost.detach();
 }
 
 std::shared_ptr<ThreadCore> ThreadCore::start(ThreadCoreOptions options) {
@@ -137,6 +139,8 @@ void ThreadCore::join() {
     if (impl_->is_here())
         throw WouldDeadlock("join() of a pool of threads in one of these threads");
     impl_->fewer.wait(lock, [this] { return impl_->alive.empty(); });
+    if (impl_->last_lost.joinable())
+        impl_->threads.push_back(std::move(impl_->last_lost));
     std::vector<std::thread> ended = std::exchange(impl_->threads, {});
     lock.unlock();
     for (std::thread& thread : ended)

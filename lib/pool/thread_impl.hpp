@@ -49,6 +49,7 @@ struct ThreadCore::Impl {
     std::string why_broken;
     std::deque<Task> row;
     std::vector<std::thread> threads; ///< also those that have ended, until they are joined
+    std::thread last_lost;            ///< the last that ended before its time
     std::vector<PoolThread> alive;
     std::size_t started = 0;
     std::atomic<std::size_t> unfinished{0}; ///< grows under the mutex
@@ -96,6 +97,10 @@ struct ThreadCore::Impl {
     void work(const Self& self, const std::string& name);
     void run(const Self& self, const Task& task, const std::string& name);
     void lost(const Self& self, const Task& task, const std::string& name);
+    /// Of a thread that ends before its time. \param rest  the task, if it has more to do
+    /// \param before  gets the one of these that nobody has joined yet
+    void hand_over(const Self& self, const Task& rest, std::thread& before);
+    /// Under the mutex.
     void leave_the_living();
 };
 

@@ -82,15 +82,10 @@ void ThreadCore::Impl::live(const Self& self, const std::string& name) {
     tell_system(name);
     initialise(name);
     work(self, name);
-    leave_the_living();
 }
 
 void ThreadCore::Impl::leave_the_living() {
-    {
-        const std::scoped_lock hold(mutex);
-        std::erase_if(alive,
-                      [](const PoolThread& t) { return t.id == std::this_thread::get_id(); });
-    }
+    std::erase_if(alive, [](const PoolThread& t) { return t.id == std::this_thread::get_id(); });
     fewer.notify_all();
 }
 
@@ -111,6 +106,7 @@ void ThreadCore::Impl::initialise(const std::string& name) {
         options.initializer();
     } catch (const abi::__forced_unwind&) {
         broken_by("ended its thread");
+        const std::scoped_lock hold(mutex);
         leave_the_living();
         throw;
     } catch (...) {
@@ -122,8 +118,11 @@ void ThreadCore::Impl::work(const Self& self, const std::string& name) {
     std::unique_lock lock(mutex);
     for (;;) {
         more.wait(lock, [this] { return !row.empty() || life.load() != Life::open; });
-        if (row.empty())
+        if (row.empty()) {
+            // At once: who puts something into the row of a closed pool counts on the living.
+            leave_the_living();
             return;
+        }
         Task task = std::move(row.front());
         row.pop_front();
         lock.unlock();
@@ -170,20 +169,35 @@ void ThreadCore::Impl::lost(const Self& self, const Task& task, const std::strin
         --unfinished;
         task->tell();
     }
-    leave_the_living();
+    std::thread before;
+    hand_over(self, again ? task : nullptr, before);
+    if (before.joinable())
+        before.join(); // so there is never more than one that has ended and is not joined
+}
+
+void ThreadCore::Impl::hand_over(const Self& self, const Task& rest, std::thread& before) {
+    // In one go: join() must not find nobody before another has taken the place.
     std::unique_lock lock(mutex);
+    leave_the_living();
+    const auto own = std::find_if(threads.begin(), threads.end(), [](const std::thread& t) {
+        return t.get_id() == std::this_thread::get_id();
+    });
+    before = std::exchange(last_lost, std::move(*own));
+    threads.erase(own);
     if (drops()) {
-        if (again) {
+        if (rest != nullptr) {
             --unfinished;
             std::exception_ptr why = why_dropped();
             lock.unlock();
-            task->drop(std::move(why));
+            rest->drop(std::move(why));
         }
         return;
     }
+    if (rest != nullptr) {
+        row.push_front(rest);
+        more.notify_one(); // perhaps there is no need, or no way, to start another thread
+    }
     try {
-        if (again)
-            row.push_front(task); // it has more to do
         if (options.on_demand)
             start_missing(self);
         else if (life.load() == Life::open || !row.empty())

@@ -3,6 +3,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/no_backstop.hpp"
 #include "support/program.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -138,7 +139,8 @@ BOOST_AUTO_TEST_CASE(a_segmentation_fault_fails_its_task_alone) {
     BOOST_TEST(sum_after_errors(pool) == sum_of_squares);
 }
 
-BOOST_AUTO_TEST_CASE(one_chunk_past_its_limit_fails_the_map_and_no_other_chunk) {
+BOOST_AUTO_TEST_CASE(one_chunk_past_its_limit_fails_the_map_and_no_other_chunk,
+                     *ut::fixture<support::NoBackstop>()) {
     mp::Pool pool{2, {.task_limit = 100ms}};
     std::vector<std::size_t> told;
     const auto sleeps = [](int x) {

@@ -5,6 +5,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/no_backstop.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -154,7 +155,9 @@ BOOST_AUTO_TEST_CASE(a_pool_breaks_if_asked_to) {
     pool.join();
 }
 
-BOOST_AUTO_TEST_CASE(a_task_past_its_limit_is_killed) {
+// Without the tick a limit that nobody is woken for is for ever.
+BOOST_AUTO_TEST_CASE(a_task_past_its_limit_is_killed,
+                     *boost::unit_test::fixture<support::NoBackstop>()) {
     mp::Pool pool{1, {.task_limit = 50ms}};
     mp::Event begun;
     const auto endless = pool.submit(sleep_long, begun);

@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -148,9 +149,17 @@ BOOST_AUTO_TEST_CASE(a_thousand_waiters_lose_no_wake_up) {
     for (int round = 0; round < support::scaled(300); ++round) {
         mp::Promise<int> promise;
         const auto future = promise.get_future();
+        std::atomic<bool> called = false;
+        future.add_done_callback([&](const mp::Future<int>&) {
+            std::this_thread::yield();
+            called = true;
+        });
         std::vector<std::jthread> waiters;
         for (int i = 0; i < 3; ++i)
-            waiters.emplace_back([future] { support::demand(future.get() == 5); });
+            waiters.emplace_back([future, &called] {
+                support::demand(future.get() == 5);
+                support::demand(called.load());
+            });
         promise.set_value(5);
     }
 }

@@ -237,8 +237,9 @@ MULTIFORK_API void tell_parent(const TaskTable& table) noexcept;
 /// The parent looks around, and if it finds nothing sleeps until a worker is done or says
 /// something, one of them dies, somebody calls tell_parent(), or the time is up.
 ///
-/// \param found  looks, and says whether there was anything; called once
-MULTIFORK_API void task_listen(const TaskTable& table, platform::Deadline deadline,
+/// \param deadline  is read when `found` has said no, which may set it
+/// \param found     looks, and says whether there was anything; called once
+MULTIFORK_API void task_listen(const TaskTable& table, const platform::Deadline& deadline,
                                const std::function<bool()>& found);
 
 } // namespace multifork::core

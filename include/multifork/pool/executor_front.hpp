@@ -23,7 +23,7 @@ namespace multifork::detail {
 /// \throws InvalidArgument unless it is positive
 [[nodiscard]] MULTIFORK_API std::int64_t checked_max_workers(std::int64_t asked);
 /// When the program ends by returning from main or by exit(), `end` is called with each core that
-/// is still there.
+/// is still there. \throws InvalidState when that has been done already
 MULTIFORK_API void end_at_exit(std::weak_ptr<void> core, void (*end)(void* core));
 /// Call it when an executor is made: one that nobody has used by then must not begin any more.
 MULTIFORK_API void watch_exit();
@@ -54,11 +54,17 @@ public:
         if (shut_)
             throw_executor_shut();
         if (core_ == nullptr) {
-            core_ = make_();
-            end_at_exit(core_, [](void* core) {
-                static_cast<Core*>(core)->close();
-                static_cast<Core*>(core)->join();
-            });
+            std::shared_ptr<Core> made = make_();
+            try {
+                end_at_exit(made, [](void* core) {
+                    static_cast<Core*>(core)->close();
+                    static_cast<Core*>(core)->join();
+                });
+            } catch (...) {
+                made->leave();
+                throw;
+            }
+            core_ = std::move(made);
         }
         return core_;
     }

@@ -241,6 +241,7 @@ private:
     }
     void cancel_rest() noexcept {
         source_.reset();
+        input_error_ = nullptr;
         for (Chunk& chunk : chunks_) {
             try {
                 chunk.cancel();

@@ -57,7 +57,10 @@ public:
     /// \return false when it was cancelled
     bool set_running();
     void set_error(std::exception_ptr error);
-    void add_callback(std::function<void()> callback);
+    /// \param owner  for drop_callbacks()
+    void add_callback(std::function<void()> callback, const void* owner = nullptr);
+    /// Those of that owner which have not been called are not called any more.
+    void drop_callbacks(const void* owner);
     void set_source(std::shared_ptr<FutureSource> source);
     /// Waits. \throws Cancelled
     [[nodiscard]] std::exception_ptr error() const;
@@ -72,6 +75,10 @@ protected:
 private:
     /// One who waits, on its stack: most futures are never waited for.
     struct Waiter;
+    struct Callback {
+        std::function<void()> call;
+        const void* owner;
+    };
 
     [[nodiscard]] bool is_settled() const;
     void settle(std::unique_lock<std::mutex>& lock);
@@ -83,7 +90,7 @@ private:
     std::atomic<bool> announced_ = false;
     std::thread::id announcer_; ///< who calls them; for it the future is ready
     std::exception_ptr error_;
-    std::vector<std::function<void()>> callbacks_;
+    std::vector<Callback> callbacks_;
     std::shared_ptr<FutureSource> source_; ///< until there is a result; or
     FutureSource* const whole_ = nullptr;  ///< what this is a part of
 };
@@ -108,6 +115,8 @@ private:
 };
 
 [[noreturn]] MULTIFORK_API void throw_no_future();
+[[noreturn]] MULTIFORK_API void throw_no_promise();
+[[noreturn]] MULTIFORK_API void throw_no_exception();
 /// Says on stderr what a callback threw; nobody else is there to hear it.
 MULTIFORK_API void report_callback(std::exception_ptr error) noexcept;
 
@@ -173,7 +182,11 @@ public:
     [[nodiscard]] bool cancelled() const { return state().status() == FutureStatus::cancelled; }
 
     /// Takes the task back if no worker has begun it. \return whether it is cancelled now
-    bool cancel() { return state().cancel(); }
+    bool cancel() {
+        static_cast<void>(state());
+        const auto keep = state_; // a callback may drop this future, and be the last to have one
+        return keep->cancel();
+    }
 
     /// Waits. \return what get() would throw; null if there is a value \throws Cancelled
     [[nodiscard]] std::exception_ptr exception() const { return state().error(); }
@@ -189,15 +202,11 @@ public:
     /// returns anywhere; at once if it is ready. What it throws is said on stderr.
     template <std::invocable<Future<T>> Callback>
     void add_done_callback(Callback callback) const {
-        // Weak: a callback that its own state kept would keep that for ever.
-        state().add_callback(
-            [weak = std::weak_ptr(state_), callback = std::move(callback)]() mutable {
-                if (auto state = weak.lock())
-                    std::invoke(callback, Future(std::move(state)));
-            });
+        add_done_callback_of(nullptr, std::move(callback));
     }
 
-    /// A future of what `f(value)` gives, called as a callback; an exception goes past `f`.
+    /// A future of what `f(value)` gives, called as a callback; an exception goes past `f`. If it
+    /// is cancelled before that, `f` is not called.
     template <class F>
     auto then(F f) const -> Future<typename detail::ThenResult<F, T>::type>;
 
@@ -210,6 +219,17 @@ public:
     /// \internal
     explicit Future(std::shared_ptr<detail::FutureValue<T>> state) noexcept
         : state_(std::move(state)) {}
+    /// \internal \param owner  for drop_callbacks() of the state
+    template <class Callback>
+    void add_done_callback_of(const void* owner, Callback callback) const {
+        // Weak: a callback that its own state kept would keep that for ever.
+        state().add_callback(
+            [weak = std::weak_ptr(state_), callback = std::move(callback)]() mutable {
+                if (auto state = weak.lock())
+                    std::invoke(callback, Future(std::move(state)));
+            },
+            owner);
+    }
     [[nodiscard]] const std::shared_ptr<detail::FutureValue<T>>& shared_state() const noexcept {
         return state_;
     }
@@ -230,22 +250,39 @@ private:
 };
 
 /// The other side of a future, for work that is done by other means than a pool.
+///
+/// One that was moved from throws InvalidState. Who drops a promise that is not kept leaves those
+/// waiting who wait for its future.
 template <class T>
 class Promise {
 public:
     Promise() : state_(std::make_shared<detail::FutureValue<T>>()) {}
 
-    [[nodiscard]] Future<T> get_future() const { return Future<T>(state_); }
+    [[nodiscard]] Future<T> get_future() const {
+        static_cast<void>(state());
+        return Future<T>(state_);
+    }
     /// \throws InvalidState when there is a result already, or it was cancelled
     template <class... U>
     void set_value(U&&... value) {
-        state_->set_value(detail::Stored<T>(std::forward<U>(value)...));
+        state().set_value(detail::Stored<T>(std::forward<U>(value)...));
     }
-    void set_exception(std::exception_ptr error) { state_->set_error(std::move(error)); }
+    /// \throws InvalidArgument for a null pointer; as set_value()
+    void set_exception(std::exception_ptr error) {
+        if (error == nullptr)
+            detail::throw_no_exception();
+        state().set_error(std::move(error));
+    }
     /// The work begins. \return false when it was cancelled: do not begin
-    [[nodiscard]] bool set_running() { return state_->set_running(); }
+    [[nodiscard]] bool set_running() { return state().set_running(); }
 
 private:
+    [[nodiscard]] detail::FutureValue<T>& state() const {
+        if (state_ == nullptr)
+            detail::throw_no_promise();
+        return *state_;
+    }
+
     std::shared_ptr<detail::FutureValue<T>> state_;
 };
 
@@ -264,6 +301,8 @@ auto Future<T>::then(F f) const -> Future<typename detail::ThenResult<F, T>::typ
     using R = typename detail::ThenResult<F, T>::type;
     Promise<R> promise;
     state().add_callback([weak = std::weak_ptr(state_), promise, f = std::move(f)]() mutable {
+        if (!promise.set_running())
+            return;
         const Future<T> done(weak.lock());
         try {
             const auto call = [&]() -> R {

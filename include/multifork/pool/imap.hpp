@@ -22,8 +22,8 @@ namespace multifork {
 ///
 /// The input is taken from as results are wanted, in the thread that wants them, and never further
 /// than MapOptions::look_ahead chunks ahead. What the input throws is thrown here, when everything
-/// that it gave before has been handed out; what a task throws, when its turn comes, and the next
-/// step goes on behind its chunk.
+/// that it gave before has been handed out; what a task throws, or what kept it from being
+/// submitted, when its turn comes, and the next step goes on behind its chunk.
 ///
 /// \threads one thread at a time
 template <class R, class Input, class Submit>
@@ -135,7 +135,7 @@ private:
                 }
                 if (chunk.empty())
                     return;
-                Chunk submitted{submit(chunk), chunk.size()};
+                Chunk submitted{submit_or_fail(chunk), chunk.size()};
                 ++outstanding;
                 if (ordered) {
                     in_order.push_back(std::move(submitted));
@@ -149,6 +149,16 @@ private:
                         }
                         to->more.notify_one();
                     });
+            }
+        }
+        /// What cannot be handed out has failed, and says so in its turn.
+        Future<std::vector<R>> submit_or_fail(const std::vector<T>& chunk) {
+            try {
+                return submit(chunk);
+            } catch (...) {
+                Promise<std::vector<R>> promise;
+                promise.set_exception(std::current_exception());
+                return promise.get_future();
             }
         }
         void take_from_input(std::vector<T>& chunk) {

@@ -103,6 +103,9 @@ using Item = typename ItemOf<std::ranges::range_value_t<Range>>::type;
 [[nodiscard]] MULTIFORK_API std::size_t chunk_size_of(const std::optional<std::int64_t>& asked,
                                                       std::size_t otherwise);
 
+/// \throws OutOfSharedMemory for so many items that the size of their block could not be told
+MULTIFORK_API void check_map_size(std::uint64_t items, std::size_t bytes_each);
+
 /// Inputs that are encoded, behind the table of where each chunk begins.
 template <class T, class Inputs>
 void write_inputs(std::vector<std::byte>& bytes, const MapLayout& layout, Inputs&& inputs) {
@@ -142,6 +145,8 @@ template <template <class, class> class Way, class F, class Inputs>
     static_cast<void>(job->future()->set_running()); // a map cannot be cancelled
     MapLayout layout;
     layout.items = static_cast<std::uint64_t>(std::ranges::size(inputs));
+    // An item, its result, and the word of its chunk.
+    check_map_size(layout.items, sizeof(T) + sizeof(Stored<R>) + 8);
     layout.chunk_size =
         chunk_size_of(options.chunk_size, automatic_chunk(layout.items, pool->workers()));
     layout.shares = std::min<std::uint64_t>(pool->workers(), layout.chunks());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/platform/clock.hpp>
 #include <multifork/pool/error.hpp>
 #include <multifork/pool/map.hpp>
 #include <multifork/pool/next_iterator.hpp>
@@ -74,7 +75,7 @@ public:
                 return;
             unfinished_ += jobs.size();
             Batch batch{batches_++, jobs.size(), {}};
-            batch.run = team_->submit(std::move(jobs));
+            batch.run = submit(std::move(jobs));
             waiting_.emplace(batch.number, batch.run);
             batch.run.add_done_callback([to = arrivals_, number = batch.number,
                                          count = batch.jobs](Future<BatchRun<Job>> run) {
@@ -120,6 +121,16 @@ private:
         std::deque<Batch> batches;
     };
 
+    /// What cannot be handed out has failed, and says so in its turn.
+    [[nodiscard]] Future<BatchRun<Job>> submit(std::vector<Job> jobs) {
+        try {
+            return team_->submit(std::move(jobs));
+        } catch (...) {
+            Promise<BatchRun<Job>> promise;
+            promise.set_exception(std::current_exception());
+            return promise.get_future();
+        }
+    }
     /// How many jobs the next batch may have. 0: enough are on their way.
     [[nodiscard]] std::size_t may_take() {
         const std::size_t workers = team_->workers();
@@ -131,7 +142,7 @@ private:
                 return 0;
             most = std::min({most, std::max<std::size_t>(*plan_.pre_dispatch / workers, 1),
                              *plan_.pre_dispatch - unfinished_});
-        } else if (unfinished_ >= 2 * workers * most) {
+        } else if (unfinished_ / (2 * workers) >= most) { // a product would overflow
             return 0;
         }
         if (all_ > taken_) // at the end, shares for all
@@ -154,9 +165,14 @@ private:
     [[nodiscard]] Batch wait() {
         std::unique_lock lock(arrivals_->mutex);
         const auto any = [&] { return !arrivals_->batches.empty(); };
-        if (!plan_.timeout)
+        const auto deadline =
+            plan_.timeout ? platform::Deadline::after(*plan_.timeout) : platform::Deadline::never();
+        if (deadline.is_never())
             arrivals_->more.wait(lock, any);
-        else if (!arrivals_->more.wait_for(lock, *plan_.timeout, any))
+        else if (!arrivals_->more.wait_until(
+                     lock,
+                     std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline.ns())),
+                     any))
             throw_no_job_done(*plan_.timeout);
         Batch batch = std::move(arrivals_->batches.front());
         arrivals_->batches.pop_front();
@@ -206,8 +222,9 @@ public:
     ParallelResults(std::unique_ptr<Run> run, bool ordered)
         : run_(std::move(run)), ordered_(ordered) {}
 
-    /// The next result, when it is there; nothing at the end. \throws what its job threw, or the
-    /// input; the next step goes on behind its batch
+    /// The next result, when it is there; nothing at the end. \throws what its job threw, what kept
+    /// its batch from being handed out, or what the input threw; the next step goes on behind its
+    /// batch
     [[nodiscard]] std::optional<R> next() {
         while (handed_out_ == got_.size()) {
             run_->over(std::exchange(got_jobs_, 0));

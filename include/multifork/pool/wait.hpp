@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -53,13 +54,10 @@ struct MULTIFORK_API Arrivals {
 template <class T>
 [[nodiscard]] std::vector<Future<T>> distinct(const std::vector<Future<T>>& futures) {
     std::vector<Future<T>> once;
-    for (const Future<T>& future : futures) {
-        bool known = false;
-        for (const Future<T>& other : once)
-            known = known || other.shared_state() == future.shared_state();
-        if (!known)
+    std::unordered_set<const void*> known;
+    for (const Future<T>& future : futures)
+        if (known.insert(future.shared_state().get()).second)
             once.push_back(future);
-    }
     return once;
 }
 
@@ -67,10 +65,15 @@ template <class T>
 [[nodiscard]] std::shared_ptr<Arrivals> listen_to(const std::vector<Future<T>>& futures) {
     auto arrivals = std::make_shared<Arrivals>();
     for (std::size_t i = 0; i < futures.size(); ++i)
-        futures[i].add_done_callback([arrivals, i](const Future<T>& done) {
+        futures[i].add_done_callback_of(arrivals.get(), [arrivals, i](const Future<T>& done) {
             arrivals->add(i, !done.cancelled() && done.exception() != nullptr);
         });
     return arrivals;
+}
+/// Nobody listens any more: who waits again and again must not leave something behind each time.
+template <class T>
+void leave(const Arrivals& arrivals, const Future<T>& future) {
+    future.shared_state()->drop_callbacks(&arrivals);
 }
 
 template <class T>
@@ -99,8 +102,11 @@ template <class T>
             until = platform::Deadline::poll();
     }
     DoneAndNotDone<T> result;
-    for (std::size_t i = 0; i < futures.size(); ++i)
+    for (std::size_t i = 0; i < futures.size(); ++i) {
+        if (!here[i])
+            leave(*arrivals, futures[i]);
         (here[i] ? result.done : result.not_done).push_back(futures[i]);
+    }
     return result;
 }
 
@@ -136,6 +142,14 @@ public:
         for (const auto& future : left_)
             once.push_back(*future);
         arrivals_ = detail::listen_to(once);
+    }
+    AsCompleted(AsCompleted&&) noexcept = default;
+    AsCompleted& operator=(AsCompleted&&) = delete;
+    ~AsCompleted() {
+        if (arrivals_ != nullptr)
+            for (const auto& future : left_)
+                if (future)
+                    detail::leave(*arrivals_, *future);
     }
 
     /// The next one; nothing when all were handed out.

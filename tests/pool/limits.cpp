@@ -1,0 +1,83 @@
+#include <multifork/core/task_table.hpp>
+#include <multifork/platform/clock.hpp>
+#include <multifork/pool/parallel.hpp>
+#include <multifork/pool/pool.hpp>
+
+#include "pool/parallel_jobs.hpp"
+#include "support/no_backstop.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+// Limits in time that are as long as can be, and those that nobody may sleep through.
+
+namespace mp = multifork;
+namespace ut = boost::unit_test;
+namespace support = multifork::test;
+using namespace std::chrono_literals;
+using namespace multifork::test::parallel_jobs;
+
+namespace {
+
+std::chrono::nanoseconds processor_time() {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+int slow_square(int x) {
+    std::this_thread::sleep_for(2ms);
+    return x * x;
+}
+constexpr auto longest = std::chrono::nanoseconds::max();
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(pool_limits)
+
+BOOST_AUTO_TEST_CASE(the_longest_limit_is_none_and_costs_nothing) {
+    mp::Pool pool{1, {.task_limit = longest}};
+    BOOST_TEST(pool.apply(square, 3) == 9);
+    const auto before = processor_time();
+    pool.apply([] { std::this_thread::sleep_for(1s); });
+    // Nobody has spun meanwhile: time of the processor, which other programs do not add to.
+    BOOST_TEST((processor_time() - before < 200ms));
+}
+
+BOOST_AUTO_TEST_CASE(the_longest_timeout_of_a_parallel_is_none) {
+    const auto jobs = std::views::iota(0, 20) |
+                      std::views::transform([](int x) { return mp::delayed(slow_square)(x); });
+    for (const auto backend : backends)
+        for (const std::int64_t batch : {1, 4}) {
+            const mp::Parallel parallel{
+                .n_jobs = 2, .backend = backend, .batch_size = batch, .timeout = longest};
+            BOOST_TEST(parallel(jobs) == expected_squares(0, 20), boost::test_tools::per_element());
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_may_be_as_large_as_can_be) {
+    for (const auto backend : backends)
+        for (const std::int64_t batch : {INT64_MAX, INT64_C(1) << 62, INT64_C(1) << 61}) {
+            const mp::Parallel parallel{.n_jobs = 2, .backend = backend, .batch_size = batch};
+            BOOST_TEST(parallel(squares(0, 30)) == expected_squares(0, 30),
+                       boost::test_tools::per_element());
+        }
+}
+
+// A limit that is known only when the listener is heard of must not be missed.
+BOOST_AUTO_TEST_CASE(who_listens_may_learn_by_looking_until_when,
+                     *ut::fixture<support::NoBackstop>()) {
+    const mp::detail::PoolTable table({1, 8});
+    auto until = mp::platform::Deadline::never();
+    mp::core::task_listen(table.view(), until, [&] {
+        until = mp::platform::Deadline::after(1ms);
+        return false;
+    });
+    BOOST_TEST(until.passed());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

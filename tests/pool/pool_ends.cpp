@@ -1,0 +1,107 @@
+#include <multifork/pool/executor.hpp>
+#include <multifork/pool/pool.hpp>
+#include <multifork/process/finalizer.hpp>
+#include <multifork/sync/event.hpp>
+
+#include "pool/scarce_memory.hpp"
+#include "pool/thread_work.hpp"
+#include "support/errors.hpp"
+#include "support/program.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <thread>
+#include <vector>
+
+// Pools that end after something went wrong, or while somebody else is about to use or join them.
+
+namespace mp = multifork;
+namespace support = multifork::test;
+using support::square;
+
+namespace {
+
+support::Gate making, made;
+std::atomic<bool> refused = false;
+std::unique_ptr<std::thread> user;
+
+/// A thread makes the first core of an executor, and has done so when the exit handlers of all
+/// executors have run.
+const support::Program late{"executor-made-too-late", [] {
+                                mp::at_exit([] { // the first to be registered is the last to run
+                                    made.open();
+                                    user->join();
+                                    std::puts(refused ? "refused" : "made");
+                                });
+                                using State = mp::detail::ExecutorState<mp::detail::ThreadCore>;
+                                const auto state = std::make_shared<State>("late", 1, [] {
+                                    making.open();
+                                    made.pass();
+                                    return mp::detail::ThreadCore::start({1, "late", true, {}});
+                                });
+                                user = std::make_unique<std::thread>([state] {
+                                    refused = support::throws<mp::InvalidState>(
+                                                  [&] { static_cast<void>(state->open_core()); }) &&
+                                              state->core() == nullptr;
+                                });
+                                making.pass();
+                                return 0;
+                            }};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(pool_ends)
+
+BOOST_AUTO_TEST_CASE(several_may_join_at_once) {
+    for (int round = 0; round < 50; ++round) {
+        mp::Pool pool{1};
+        pool.close();
+        std::jthread other([&] { pool.join(); });
+        pool.join();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_task_for_which_there_was_no_memory_is_not_waited_for) {
+    mp::Pool pool{1};
+    mp::Event gate;
+    const auto busy = pool.submit([](mp::Event g) { g.wait(); }, gate);
+    std::vector<mp::Future<int>> futures;
+    for (int i = 0; i < 1100; ++i) // more than the table has room for
+        futures.push_back(pool.submit(square, i));
+    int failed = 0;
+    for (int i = 0; i < 200; ++i) {
+        futures.reserve(futures.size() + 1);
+        for (int most = 0;; ++most) {
+            bool done = false;
+            support::allocations_left = most;
+            try {
+                futures.push_back(pool.submit(square, i));
+                done = true;
+            } catch (const std::bad_alloc&) {
+                ++failed;
+            }
+            support::allocations_left = -1;
+            if (done)
+                break;
+        }
+    }
+    BOOST_TEST(failed > 0);
+    gate.set();
+    for (const auto& future : futures)
+        future.wait();
+    pool.close();
+    pool.join();
+}
+
+BOOST_AUTO_TEST_CASE(an_executor_that_comes_too_late_is_not_begun) {
+    const auto result = support::run_program("executor-made-too-late");
+    BOOST_TEST(result.code == 0);
+    BOOST_TEST(result.out == "refused\n");
+    BOOST_TEST(result.err == "");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
