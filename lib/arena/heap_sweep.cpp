@@ -7,7 +7,6 @@
 #include <multifork/platform/mutant.hpp>
 
 #include <algorithm>
-#include <array>
 
 // What the dead have left: lists are made anew, blocks come back, permits are settled.
 
@@ -105,38 +104,22 @@ void Heap::sweep_locked() noexcept {
 }
 
 void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
-    const auto cell_at = [&](std::uint64_t at) -> core::SemaphoreCell& {
-        return *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
-    };
-    // A few at a time: they are looked for under the heap's lock, and settled without it, because a
-    // semaphore's own lock is taken there. One in which this living thread holds permits belongs to
-    // somebody and stays.
-    std::array<std::uint64_t, 16> found{};
-    std::size_t count = 0;
-    std::uint64_t from = begin_;
-    do {
-        count = 0;
-        {
-            Locked hold(*this);
-            for (; count < found.size() && plausible(from); from += block(from).size) {
-                // acquire: pairs with the release in allocate()
-                if (block(from).kind.load(std::memory_order_acquire) != Kind::semaphore ||
-                    block(from).owner.load(relaxed) == 0)
-                    continue;
-                const std::uint64_t room =
-                    (block(from).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
-                    sizeof(core::SemaphoreCell::Entry);
-                if (cell_at(from).capacity <= room && core::semaphore_knows(cell_at(from), name))
-                    found[count++] = from;
-            }
-        }
-        for (std::size_t i = 0; i < count; ++i)
-            core::semaphore_leave(cell_at(found[i]), domain_, name);
-        // Where the walk stopped a block begins as long as nobody merges; go on from one that
-        // stays.
-        if (count == found.size())
-            from = found.back() + block(found.back()).size;
-    } while (count == found.size());
+    // All under the heap's lock: without it a semaphore that was found might be freed, and its
+    // bytes be somebody's message, before it is settled. A semaphore's own lock is taken under the
+    // heap's; nobody takes them the other way round.
+    Locked hold(*this);
+    walk([&](std::uint64_t at) {
+        // acquire: pairs with the release in allocate()
+        if (block(at).kind.load(std::memory_order_acquire) != Kind::semaphore ||
+            block(at).owner.load(relaxed) == 0)
+            return;
+        auto& cell = *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
+        const std::uint64_t room =
+            (block(at).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
+            sizeof(core::SemaphoreCell::Entry);
+        if (cell.capacity <= room && core::semaphore_knows(cell, name))
+            core::semaphore_leave(cell, domain_, name);
+    });
 }
 
 } // namespace multifork::arena

@@ -17,7 +17,7 @@ using core::PipeCell;
 constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
 
 // A sleeper can name 128 words; it has others to name too.
-constexpr std::uint32_t most_beacons = 100;
+constexpr std::uint32_t most_words = 100;
 
 /// Whether the kernel has marked that thread: its process was killed, or has become another program
 /// by exec. A thread that leaves in order is an anchor no more.
@@ -107,8 +107,10 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEn
         return {};
     const std::uint64_t word =
         core::make_pipe_entry(process.record, process.serial, {}) | (from.word & 3);
-    pipe.entries[from.index].store(word); // COMMIT: from one process's to the other's
-    tell_sleepers(pipe);                  // they slept on the sender's beacon
+    // COMMIT: from one process's to the other's. Who has seen the old one, and is not asleep yet,
+    // has named this word; who sleeps is woken, or by the bell if this process is killed here.
+    pipe.entries[from.index].store(word);
+    tell_sleepers(pipe); // they slept on the sender's beacon
     return {from.index, word};
 }
 
@@ -128,7 +130,7 @@ void Heap::leave_pipe(std::uint64_t offset, PipeEntry entry) noexcept {
 Heap::Holders Heap::pipe_holders(const PipeCell& pipe, core::PipeRole role,
                                  liveness::Sleep* sleep) const noexcept {
     Holders found;
-    std::uint32_t beacons = 0;
+    std::uint32_t words = 0;
     const std::uint32_t used = std::min(pipe.used.load(), PipeCell::capacity);
     for (std::uint32_t i = 0; i < used; ++i) {
         const std::uint64_t entry = pipe.entries[i].load();
@@ -143,10 +145,17 @@ Heap::Holders Heap::pipe_holders(const PipeCell& pipe, core::PipeRole role,
         const liveness::ThreadWord anchor = records()[core::pipe_entry_record(entry)].anchor.load();
         if (MULTIFORK_MUTANT(blind_end))
             continue;
-        if (life == Life::unwatched || beacons == most_beacons || !sleep->while_alive(anchor))
+        if (life == Life::unwatched || words >= most_words || !sleep->while_alive(anchor)) {
             found.unwatched = true;
-        else
-            ++beacons;
+            continue;
+        }
+        ++words;
+        // One that travels may come to be that of another process, which dies before it says so:
+        // then the entry itself differs.
+        if ((entry & core::pipe_travels_bit) != 0 && !MULTIFORK_MUTANT(unseen_traveller)) {
+            sleep->while_equal(pipe.entries[i], entry);
+            ++words;
+        }
     }
     return found;
 }

@@ -115,7 +115,8 @@ void break_if_waiting(const BarrierView& barrier, Hold& hold, std::uint32_t roun
         hold.store(word | broken_bit);
 }
 
-/// Names all who have arrived. \return false when one of them is dead
+/// Names all who have arrived; under the lock, so that nobody arrives and dies unseen between the
+/// look at `changes` and this one. \return false when one of them is dead
 bool watch(const BarrierView& barrier, liveness::Sleep& sleep, std::uint32_t round,
            ThreadWord me) noexcept {
     if (MULTIFORK_MUTANT(unwatched_party))
@@ -165,20 +166,19 @@ BarrierArrival barrier_arrive(const BarrierView& barrier) {
 
 BarrierState barrier_wait(const BarrierView& barrier, std::uint32_t round,
                           platform::Deadline deadline) {
-    const ThreadWord me = liveness::enter(barrier.domain);
     for (;;) {
-        liveness::Sleep sleep(barrier.domain);
-        const std::uint32_t changes = barrier.cell.changes.load(); // before the look at the ledger
-        const std::uint64_t word = barrier.cell.word.load();
-        if (const BarrierState now = outcome(barrier.cell, word, round);
+        if (const BarrierState now = outcome(barrier.cell, barrier.cell.word.load(), round);
             now != BarrierState::waiting)
-            return now;
-        sleep.while_equal(barrier.cell.word, word);
-        sleep.while_equal(barrier.cell.changes, changes);
-        if (!watch(barrier, sleep, round, me)) {
+            return now; // most who were woken: the lock is not for them
+        liveness::Sleep sleep(barrier.domain);
+        {
             Hold hold(barrier);
-            break_if_waiting(barrier, hold, round);
-            continue;
+            sleep.while_equal(barrier.cell.word, barrier.cell.word.load());
+            sleep.while_equal(barrier.cell.changes, barrier.cell.changes.load());
+            if (!watch(barrier, sleep, round, hold.me()))
+                break_if_waiting(barrier, hold, round);
+            if (outcome(barrier.cell, barrier.cell.word.load(), round) != BarrierState::waiting)
+                continue;
         }
         if (!sleep.wait(deadline).timed_out)
             continue;

@@ -97,13 +97,6 @@ bool wait_on(liveness::Sleep& sleep, std::atomic<std::uint32_t>& flag, platform:
     return false;
 }
 
-/// Hints to the thread's end that somebody may wait for what it holds; see liveness::Beacon.
-void count_holding(const LeaseQueue& queue, ThreadWord me, std::int64_t change) noexcept {
-    auto& holdings = queue.domain.registry().beacons()[liveness::slot_of(me)].holdings;
-    const std::int64_t now = holdings.load(relaxed); // written by its own thread alone
-    holdings.store(static_cast<std::uint32_t>(std::max<std::int64_t>(now + change, 0)), relaxed);
-}
-
 /// The leased slot, or nullptr when that lease has ended.
 LeaseSlot* find(const LeaseQueue& queue, const LeaseToken& token) {
     if (token.slot >= queue.shape.slots)
@@ -196,7 +189,7 @@ LeaseResult lease_get(const LeaseQueue& queue, platform::Deadline deadline, Leas
         if (h.order_count > 0) {
             const std::uint32_t index = lists.oldest();
             LeaseSlot& slot = slot_at(queue, index);
-            count_holding(queue, me, +1);
+            liveness::count_holding(queue.domain, me, +1);
             slot.lease_tries = slot.tries + 1;
             token = {index, slot.lease_tries, slot.position, me};
             bump(h);
@@ -269,7 +262,7 @@ bool lease_task_done(const LeaseQueue& queue, const LeaseToken& token) {
     const bool room = lists.has_room();
     held.release();
     if (const ThreadWord me = liveness::enter(queue.domain); me == token.owner)
-        count_holding(queue, me, -1);
+        liveness::count_holding(queue.domain, me, -1);
     if (room)
         signal(h.not_full);
     if (last)
@@ -289,7 +282,7 @@ bool lease_give_back(const LeaseQueue& queue, const LeaseToken& token) {
     Lists(queue).queue_again(token.slot);
     held.release();
     if (const ThreadWord me = liveness::enter(queue.domain); me == token.owner)
-        count_holding(queue, me, -1);
+        liveness::count_holding(queue.domain, me, -1);
     signal(h.not_empty);
     return true;
 }

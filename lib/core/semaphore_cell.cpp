@@ -145,13 +145,6 @@ void wake_sleeper(SemaphoreCell& cell) noexcept {
         platform::futex_wake(cell.flag, 1);
 }
 
-/// Hints to the thread's end that it may have something to settle; see liveness::Beacon.
-void count_holding(Domain& domain, ThreadWord me, std::int64_t change) noexcept {
-    auto& holdings = domain.registry().beacons()[liveness::slot_of(me)].holdings;
-    const std::int64_t now = holdings.load(relaxed); // written by its own thread alone
-    holdings.store(static_cast<std::uint32_t>(std::max<std::int64_t>(now + change, 0)), relaxed);
-}
-
 } // namespace
 
 void init_semaphore(SemaphoreCell& cell, std::int64_t initial) noexcept {
@@ -171,7 +164,7 @@ bool semaphore_acquire(SemaphoreCell& cell, Domain& domain, platform::Deadline d
             return false;
         }
         if (sane(cell.value) > 0 || (ledger.drop_dead() && sane(cell.value) > 0)) {
-            count_holding(domain, me, +1);
+            liveness::count_holding(domain, me, +1);
             ledger.add(me);
             compiler_barrier();
             const std::int64_t left = sane(cell.value) - 1;
@@ -231,7 +224,7 @@ bool semaphore_release(SemaphoreCell& cell, Domain& domain, std::int64_t permits
     std::int64_t left = permits;
     if (own != nullptr) {
         left -= Ledger::take_from(*own, left);
-        count_holding(domain, me, left - permits);
+        liveness::count_holding(domain, me, left - permits);
     }
     for (Entry& entry : ledger)
         if (left > 0 && entry.name.load(relaxed) != nobody)

@@ -136,6 +136,11 @@ bool claim(Registry& registry, std::uint32_t slot, ThreadWord& name) {
     // release: pairs with is_alive(). Death from here on marks the word, by the list.
     beacon.node.word.store(tid | futex_waiters, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    // Who left this slot may have been killed between its store of 0 and its wake-up, and the
+    // kernel may come to its beacon only now: it finds another thread's word there and wakes
+    // nobody. Death before this wake-up marks the word, and the kernel wakes one, who relays.
+    if (!dead && generation > 1 && !MULTIFORK_MUTANT(wake_no_leftover))
+        platform::futex_wake(beacon.node.word, platform::wake_everybody);
     head.op_pending = nullptr;
     name = make_thread_word(slot, generation);
     return true;
@@ -181,8 +186,15 @@ void leave(Domain& domain, Seat& seat) noexcept {
     platform::RobustHead& head = head_of_this_thread();
     if (domain.on_leave != nullptr)
         domain.on_leave(domain, seat.me);
-    // Others may sleep for what this thread still holds, and not on its beacon.
+    // Others may sleep for what this thread still holds, and not on its beacon. They are told
+    // before the word changes, while death rings the bell: those who sleep on afterwards do
+    // so on the beacon.
     const bool holds = beacon.holdings.load(std::memory_order_relaxed) != 0;
+    if (holds) {
+        head.op_pending = seat.bell;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        relay(registry);
+    }
     head.op_pending = platform::robust_entry(beacon.node);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const bool unlinked = platform::robust_unlink(head, beacon.node);
@@ -190,7 +202,8 @@ void leave(Domain& domain, Seat& seat) noexcept {
     beacon.node.word.store(0); // free, and to whoever waits for what this thread held: it is gone
     // The thread may take the same slot again, and the word would look as before to a sleeper that
     // has seen it and is about to arm: the epoch tells it. Those that sleep already sleep on the
-    // word, and are woken.
+    // word, and are woken; and so, by the relay, are those that could not name it, having named as
+    // many as they can.
     if (holds)
         relay(registry);
     else if (!MULTIFORK_MUTANT(silent_return))

@@ -5,9 +5,11 @@
 #include <multifork/liveness/domain.hpp>
 #include <multifork/liveness/thread_word.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 // The registry of threads, in shared memory. One a segment.
 //
@@ -49,7 +51,7 @@ struct alignas(64) Beacon {
     std::atomic<std::uint64_t> generation; // 40  written by the claimer only
     std::atomic<std::uint32_t> pid;        // 48  written by its thread, before it is alive
     std::atomic<std::uint32_t>
-        holdings; // 52  ledger entries of this thread; a hint, written by it alone
+        holdings; // 52  ledger entries of this thread; a hint, written by it alone: never too low
     std::uint64_t spare;
 };
 static_assert(sizeof(Beacon) == 64 && offsetof(Beacon, generation) == 40);
@@ -76,6 +78,17 @@ static_assert(sizeof(Registry) == 192);
 
 /// The beacon of a name, or nullptr when the slot number cannot be one (garbage in shared memory).
 [[nodiscard]] const Beacon* beacon_of(const Domain& domain, ThreadWord name) noexcept;
+
+/// Counts what the calling thread holds. A count that has reached its end stays there: it is never
+/// too low.
+inline void count_holding(const Domain& domain, ThreadWord me, std::int64_t change) noexcept {
+    constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+    auto& holdings = domain.registry().beacons()[slot_of(me)].holdings;
+    const std::int64_t now = holdings.load(std::memory_order_relaxed); // its own thread's store
+    if (now != most)
+        holdings.store(static_cast<std::uint32_t>(std::clamp<std::int64_t>(now + change, 0, most)),
+                       std::memory_order_relaxed); // read by its own thread, at its end
+}
 
 /// Whether a beacon's word is that of a living thread.
 [[nodiscard]] constexpr bool word_is_alive(std::uint32_t word) noexcept {

@@ -33,21 +33,25 @@ Sleep::Sleep(Domain& domain) noexcept
 } // seq_cst: before any look at the state
 
 void Sleep::add(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
-    if (count_ < words_.size())
+    if (!full())
         words_[count_++] = {&word, value};
+}
+
+void Sleep::name_bell() noexcept {
+    if (first_of_death_ != no_words)
+        return;
+    first_of_death_ = count_;
+    if (!MULTIFORK_MUTANT(bell_in_front))
+        words_[count_++] = {&domain_.registry().bell.node.word, 0}; // add() has left it a place
 }
 
 void Sleep::while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
     add(word, value);
     if (count_ > 1)
         return;
-    if (MULTIFORK_MUTANT(bell_in_front)) {
+    if (MULTIFORK_MUTANT(bell_in_front))
         add(domain_.registry().bell.node.word, 0);
-        add(domain_.registry().relay, epoch_);
-        return;
-    }
     add(domain_.registry().relay, epoch_);
-    add(domain_.registry().bell.node.word, 0);
 }
 
 bool Sleep::while_alive(ThreadWord name) noexcept {
@@ -58,7 +62,7 @@ bool Sleep::while_alive(ThreadWord name) noexcept {
         beacon->node.word.load(std::memory_order_acquire); // as in is_alive()
     if (!is_alive(domain_, name))
         return false;
-    first_beacon_ = std::min(first_beacon_, count_);
+    name_bell();
     add(beacon->node.word, word);
     return true;
 }
@@ -90,11 +94,13 @@ Sleep::Result Sleep::wait(platform::Deadline deadline) noexcept {
     if (const std::int64_t tick = tuning().tick_ns.load(std::memory_order_relaxed); tick > 0)
         until = std::min(until, platform::monotonic_ns() + tick);
 
+    name_bell();
     const auto result = arm(until);
     // Only one sleeper hears the bell, and only one hears a beacon: it tells the others. Nobody
     // relays a relayed wake-up, so this cannot run away.
-    const std::size_t bell = MULTIFORK_MUTANT(bell_in_front) ? bell_index - 1 : bell_index;
-    if (result.why == Why::woken && (result.index == bell || result.index >= first_beacon_))
+    const bool of_a_death =
+        result.index >= first_of_death_ || (MULTIFORK_MUTANT(bell_in_front) && result.index == 1);
+    if (result.why == Why::woken && of_a_death)
         relay(domain_.registry());
     const bool slept = result.why != Why::changed;
     return {slept, result.why == Why::timed_out && deadline.passed()};

@@ -25,6 +25,9 @@ namespace multifork::liveness {
 ///   4. wait().
 /// Whatever happens between 2 and 4 changes a named word or the epoch, so that 4 returns at once.
 ///
+/// Plain words are named before the threads; one named later is taken for the word of a death when
+/// somebody wakes it, which costs a needless look of all sleepers.
+///
 /// Where the kernel has FUTEX_WAITV all words are slept on together. Otherwise the first one is,
 /// and the others are looked at on a tick.
 class Sleep {
@@ -41,7 +44,9 @@ public:
     [[nodiscard]] bool while_alive(ThreadWord name) noexcept;
 
     /// No word more can be named: what is not named has to be looked at on a tick.
-    [[nodiscard]] bool full() const noexcept { return count_ == words_.size(); }
+    [[nodiscard]] bool full() const noexcept {
+        return count_ + (first_of_death_ == no_words ? 1 : 0) == words_.size(); // 1: the bell
+    }
 
     struct Result {
         bool slept;     ///< the words were armed: a wake-up may have been spent on this sleeper
@@ -51,18 +56,20 @@ public:
 
 private:
     void add(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept;
+    void name_bell() noexcept;
     [[nodiscard]] bool still_equal() const noexcept;
     platform::FutexResult arm(std::int64_t until_ns) noexcept;
 
+    static constexpr std::size_t no_words = platform::max_futex_words;
+
+    // The main word, the relay, the other plain words, then the bell, then the beacons: if several
+    // are woken at once the kernel names the last, and a death must not be hidden behind a plain or
+    // a relayed wake-up.
     Domain& domain_;
     std::uint32_t epoch_;
     std::size_t count_ = 0;
-    std::size_t first_beacon_ = platform::max_futex_words;
+    std::size_t first_of_death_ = no_words; // the bell; from there on who is woken tells the others
     std::array<platform::FutexWord, platform::max_futex_words> words_;
-
-    // After the main word come relay and bell, in this order: if several are woken at once the
-    // kernel names the last, and a death must not be hidden behind a relayed wake-up.
-    static constexpr std::size_t bell_index = 2;
 };
 
 } // namespace multifork::liveness

@@ -53,17 +53,53 @@ std::uint64_t magic_of(int fd) noexcept {
     return ::pread(fd, &magic, sizeof magic, 0) == sizeof magic ? magic : 0;
 }
 
+/// Held by whoever takes a file's name away, from the look at the name on: so that the name means
+/// this file until then. A record lock, which has nothing to do with the file's flock.
+class Unnaming {
+public:
+    explicit Unnaming(int fd) noexcept : fd_(fd) {
+        // Others hold it for two system calls. Should one be stopped there, or be killed and leave
+        // it to a child that another of its threads has just forked, it is not waited for: then
+        // this is as good as no lock.
+        constexpr int longest_ms = 1'000;
+        for (int i = 0; !set(F_WRLCK) && (errno == EAGAIN || errno == EACCES) && i < longest_ms;
+             ++i)
+            ::usleep(1'000);
+    }
+    ~Unnaming() { static_cast<void>(set(F_UNLCK)); }
+    Unnaming(const Unnaming&) = delete;
+    Unnaming& operator=(const Unnaming&) = delete;
+
+    [[nodiscard]] bool still_named(const std::string& path) const noexcept {
+        struct stat opened {};
+        struct stat named {};
+        return ::fstat(fd_, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+               opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    }
+
+private:
+    // Of the open file, not of the process: it keeps threads apart too.
+    [[nodiscard]] bool set(short type) const noexcept {
+        struct flock whole {};
+        whole.l_type = type;
+        whole.l_whence = SEEK_SET;
+        return ::fcntl(fd_, F_OFD_SETLK, &whole) == 0;
+    }
+    int fd_;
+};
+
 /// Unlinks the file at `path` if it is a leftover. `fd` is open on it, without a lock.
 bool remove_if_leftover(int fd, const std::string& path) noexcept {
     if (!lock_file(fd, LOCK_EX | LOCK_NB))
         return false;
     // Under the exclusive lock: nobody who is in time has it open; is it still what the path names?
-    struct stat opened {};
-    struct stat named {};
-    const bool same = ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
-                      opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-    if (same)
-        ::unlink(path.c_str());
+    bool same = false;
+    {
+        const Unnaming alone(fd);
+        same = alone.still_named(path);
+        if (same)
+            ::unlink(path.c_str());
+    }
     lock_file(fd, LOCK_UN);
     return same;
 }
@@ -124,11 +160,20 @@ std::optional<SegmentFile> SegmentFile::open(std::string_view name, std::uint64_
 
 bool SegmentFile::remove(std::string_view name) {
     const std::string path = path_of(name);
-    if (::unlink(path.c_str()) == 0)
-        return true;
-    if (errno == ENOENT)
-        return false;
-    platform::throw_errno("removing " + path);
+    for (;;) {
+        const platform::Descriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+        std::optional<Unnaming> alone;
+        if (fd)
+            alone.emplace(fd.get());
+        if (alone && !alone->still_named(path))
+            continue;
+        // What cannot be opened is no file of ours; the kernel says whether it may go.
+        if (::unlink(path.c_str()) == 0)
+            return true;
+        if (errno == ENOENT)
+            return false;
+        platform::throw_errno("removing " + path);
+    }
 }
 
 std::vector<std::string> SegmentFile::remove_stale(std::uint64_t magic) {

@@ -27,6 +27,10 @@
 //   last out:   closes its descriptor first, and then tries just that: so a forked child that still
 //   has the
 //               file open keeps it.
+//   no name:    whoever unlinks one holds a record lock on its file from before the look whether
+//   the
+//               name means this file. Names are never overwritten: so it does until it is unlinked,
+//               and no other file, published meanwhile, goes in its stead.
 //   opened late: who gets the shared lock on a file that was unlinked meanwhile (no link left)
 //   looks again.
 

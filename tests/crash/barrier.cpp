@@ -18,4 +18,10 @@ MULTIFORK_CRASH_TEST(a_party_that_dies_when_its_time_is_up_breaks_the_barrier, t
 MULTIFORK_CRASH_TEST(two_arrive_one_dies, two_arrive(Pair::Order::a_first))
 MULTIFORK_CRASH_TEST(two_arrive_the_later_one_dies, two_arrive(Pair::Order::b_first))
 
+BOOST_AUTO_TEST_CASE(a_party_that_arrives_unseen_and_dies_elsewhere_breaks_the_barrier,
+                     *ut::label("fast")) {
+    no_backstop();
+    BOOST_TEST(arrive_unseen_and_die_elsewhere() > 10);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,13 +2,16 @@
 
 #include "crash/harness/pair.hpp"
 #include "crash/harness/scenario.hpp"
+#include "support/leftovers.hpp"
 
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>
 #include <multifork/sync/barrier.hpp>
+#include <multifork/sync/lock.hpp>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 
 // A process dies at a barrier. Either all of its round pass, or none does; nobody hangs, and after
@@ -143,30 +146,33 @@ inline Scenario resetting() {
     return breaking("barrier: reset, two asleep", world, [world] { world->barrier->reset(); });
 }
 
+/// The bare cell of a barrier for four.
+struct Bare {
+    arena::Object object;
+    void fresh() {
+        object =
+            arena::Object::make(core::barrier_bytes(4), arena::Kind::barrier, [](std::byte*) {});
+    }
+    [[nodiscard]] core::BarrierView view() const {
+        return {*reinterpret_cast<core::BarrierCell*>(object.data()), 4, object.space().domain()};
+    }
+    [[nodiscard]] std::uint64_t wait(std::uint32_t round, platform::Deadline deadline) const {
+        return core::barrier_wait(view(), round, deadline) == core::BarrierState::passed ? passed
+                                                                                         : broken;
+    }
+    [[nodiscard]] std::uint64_t meet(platform::Deadline deadline) const {
+        const auto arrival = core::barrier_arrive(view());
+        return arrival.state == core::BarrierState::waiting ? wait(arrival.round, deadline)
+                                                            : broken;
+    }
+};
+
 /// On the bare cell, because an exception is tens of thousands of instructions.
 inline Scenario timing_out() {
-    struct Bare {
-        arena::Object object;
-        [[nodiscard]] core::BarrierView view() const {
-            return {*reinterpret_cast<core::BarrierCell*>(object.data()), 4,
-                    object.space().domain()};
-        }
-        [[nodiscard]] std::uint64_t meet(platform::Deadline deadline) const {
-            const auto arrival = core::barrier_arrive(view());
-            if (arrival.state != core::BarrierState::waiting)
-                return broken;
-            return core::barrier_wait(view(), arrival.round, deadline) == core::BarrierState::passed
-                       ? passed
-                       : broken;
-        }
-    };
     const auto bare = std::make_shared<Bare>();
     Scenario scenario;
     scenario.name = "barrier: time runs out, two asleep";
-    scenario.set_up = [bare] {
-        bare->object =
-            arena::Object::make(core::barrier_bytes(4), arena::Kind::barrier, [](std::byte*) {});
-    };
+    scenario.set_up = [bare] { bare->fresh(); };
     scenario.prepare = [bare] {
         static_cast<void>(liveness::enter(bare->object.space().domain()));
     };
@@ -209,6 +215,47 @@ inline Pair two_arrive(Pair::Order order) {
     };
     pair.state = [world] { return world->barrier->to_string(); };
     return pair;
+}
+
+/// One comes to wait while another stands anywhere in its arrival with the lock held, goes on,
+/// leaves for another space, so that its death rings no bell here, and is killed. The test has
+/// arrived too, and waits through the partner. \return at how many places it stood
+inline int arrive_unseen_and_die_elsewhere() {
+    Bare bare;
+    std::optional<Lock> elsewhere;
+    Path path;
+    int places = 0;
+    for (unsigned long k = 1;; ++k) {
+        stay_on_one_core();
+        elsewhere.reset(); // by its last user: those of the last round are gone
+        elsewhere.emplace(Lock::create(unique_name("elsewhere")));
+        bare.fresh();
+        const std::uint32_t round = core::barrier_arrive(bare.view()).round;
+        Partner waiter([&] { return bare.wait(round, platform::Deadline::never()); });
+        const auto go_elsewhere = [&] { const std::scoped_lock hold(*elsewhere); };
+        Victim victim(
+            [&] {
+                go_elsewhere();
+                static_cast<void>(core::barrier_broken(bare.view()));
+                static_cast<void>(liveness::enter(bare.view().domain));
+            },
+            [&] {
+                static_cast<void>(core::barrier_arrive(bare.view()));
+                go_elsewhere();
+            });
+        static_cast<void>(victim.go(k, path));
+        if (victim.place() == Place::finished)
+            return places;
+        if (bare.view().cell.lock.word == liveness::nobody)
+            continue;
+        ++places;
+        waiter.set_out();
+        waiter.await_rest();
+        require(victim.finish(), "an arrival hangs");
+        victim.kill();
+        require(waiter.await_done(), "a party waits for a dead one");
+        require(waiter.result() == broken, "somebody passed a barrier at which not all were");
+    }
 }
 
 } // namespace multifork::test::crash::barrier_scenarios

@@ -69,6 +69,8 @@ MULTIFORK_MUTANT_TEST(keep_wake_up, wait_scenarios::wait_woken())
 MULTIFORK_MUTANT_TEST(blind_end, pipe_scenarios::death_and_recv())
 MULTIFORK_MUTANT_TEST(unseen_change, pipe_scenarios::close_and_recv(Pair::Order::b_first, true),
                       ends)
+MULTIFORK_MUTANT_TEST(unseen_traveller, pipe_scenarios::an_end_is_adopted_unseen())
+MULTIFORK_MUTANT_TEST(wake_no_leftover, detach_to_a_successor(true))
 MULTIFORK_MUTANT_TEST(keep_debt, get_woken_beside_a_second_item<Plain>())
 MULTIFORK_MUTANT_TEST(tell_nobody, lock_scenarios::woken_waiter_and_barger_that_leaves(), ends)
 MULTIFORK_MUTANT_TEST(one_look, sweep_while_a_queue_gets_a_block(), ends)

@@ -1,15 +1,23 @@
 #include "crash/harness/crash_test.hpp"
 #include "crash/harness/partner.hpp"
+#include "memory/segment_file.hpp"
+#include "support/children.hpp"
 #include "support/leftovers.hpp"
 
 #include <multifork/channel/queue.hpp>
 #include <multifork/error.hpp>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 
 // A process dies while it creates, opens or drops a named object, and another one opens the same
 // name all the while. It sees the whole object or none, and when everybody has gone no file is
@@ -122,6 +130,50 @@ Scenario open_use_drop() {
     return scenario;
 }
 
+/// One finds a leftover, and stands anywhere in taking it away; the name is removed and given anew
+/// meanwhile. The new file keeps it. \return at how many places the one stood
+int give_a_name_anew_beside_a_finder() {
+    const std::string name = unique_name("anew");
+    const std::string path = "/dev/shm/multifork." + name;
+    constexpr std::uint64_t no_magic = 0; // such a file begins with zeros
+    const auto publish = [&] { return memory::NewSegmentFile(name, 4096).publish(); };
+    Path way;
+    int places = 0;
+    for (unsigned long k = 1;; ++k) {
+        stay_on_one_core();
+        require(publish().has_value(), "the last round has left its file"); // which nobody holds
+        Victim finder({}, [&] { static_cast<void>(memory::SegmentFile::open(name, no_magic)); });
+        static_cast<void>(finder.go(k, way));
+        const platform::Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+        if (!file)
+            return places;                                 // it has taken the leftover away
+        if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) { // it has not come to that
+            ::unlink(path.c_str());
+            continue;
+        }
+        ++places;
+        std::optional<memory::SegmentFile> anew;
+        std::atomic<pid_t> thread{0};
+        std::atomic<bool> done{false};
+        std::thread other([&] {
+            thread = ::gettid();
+            static_cast<void>(memory::SegmentFile::remove(name));
+            anew = publish();
+            done = true;
+        });
+        static_cast<void>(await([&] { return done || (thread != 0 && state_of(thread) == 'S'); }));
+        const bool ended = finder.finish();
+        other.join();
+        require(ended, "who finds a leftover hangs");
+        require(anew.has_value(), "the name was removed, and is taken");
+        struct stat named {};
+        require(::stat(path.c_str(), &named) == 0 && named.st_ino == anew->id().inode,
+                "a file that somebody has open lost its name");
+        finder.kill();
+        anew->close_and_remove_if_last();
+    }
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(named)
@@ -134,6 +186,9 @@ BOOST_AUTO_TEST_CASE(a_dead_creator_leaves_no_file, *ut::label("fast")) {
 }
 BOOST_AUTO_TEST_CASE(a_dead_opener_disturbs_nobody, *ut::label("fast")) {
     check(open_use_drop(), {.kills = 30});
+}
+BOOST_AUTO_TEST_CASE(who_takes_a_leftover_away_leaves_a_new_file_its_name, *ut::label("fast")) {
+    BOOST_TEST(give_a_name_anew_beside_a_finder() > 10);
 }
 BOOST_AUTO_TEST_CASE(nobody_sees_half_an_object_densely, *ut::label("full") * ut::timeout(900)) {
     check(create_use_drop(true), {.kills = 600});

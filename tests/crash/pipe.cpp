@@ -31,6 +31,7 @@ MULTIFORK_CRASH_TEST(who_comes_late_learns_that_the_last_writer_closed,
                      the_last_writer_closes<Plain>(false))
 MULTIFORK_CRASH_TEST(a_sleeping_sender_learns_that_the_last_reader_died, the_last_reader_closes())
 MULTIFORK_CRASH_TEST(an_end_on_its_way_in_a_message_dies_with_its_sender, the_last_end_travels())
+MULTIFORK_CRASH_TEST(an_end_that_a_dying_process_took_over_is_missed, an_end_is_adopted_unseen())
 MULTIFORK_CRASH_TEST(receiving_while_the_last_writer_dies,
                      close_and_recv(Pair::Order::a_first, false))
 MULTIFORK_CRASH_TEST(the_last_writer_dies_while_another_goes_to_sleep,

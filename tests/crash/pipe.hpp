@@ -3,6 +3,12 @@
 #include "crash/harness/pair.hpp"
 #include "crash/pipe_world.hpp"
 
+#include "arena/layout.hpp"
+#include "arena/space_impl.hpp"
+#include "liveness/sleep.hpp"
+
+#include <multifork/core/pipe_cell.hpp>
+
 // A process dies in send(), in recv(), or while it gives an end up. Messages are whole and
 // accounted for; who sleeps at the other end gets what there is, or learns that the stream ended.
 
@@ -217,6 +223,59 @@ inline Scenario the_last_end_travels() {
         require(round.result_of(0, "a receiver sleeps on, and nobody can send") == stream_ended,
                 "a message that nobody sent");
         world->expect_no_memory_lost();
+    };
+    return scenario;
+}
+
+/// The victim takes over the only writing end, which travels. The test has looked at the ledger
+/// before, and goes to sleep when the victim is dead: at that place between look and sleep nothing
+/// may be missed.
+inline Scenario an_end_is_adopted_unseen() {
+    struct World {
+        arena::Object object;
+        arena::Heap::PipeEntry travels;
+        std::optional<liveness::Sleep> sleep;
+        [[nodiscard]] static arena::Space::Impl& space() { return arena::tree_space().impl(); }
+        [[nodiscard]] std::uint64_t block() const {
+            return object.offset() - sizeof(arena::BlockHeader);
+        }
+        [[nodiscard]] core::PipeCell& pipe() const {
+            return *reinterpret_cast<core::PipeCell*>(object.data());
+        }
+        [[nodiscard]] arena::Heap::Holders writers() {
+            return space().heap.pipe_holders(pipe(), core::PipeRole::writer, &*sleep);
+        }
+    };
+    const auto world = std::make_shared<World>();
+    Scenario scenario;
+    scenario.name = "pipe: an end that travels is adopted, one about to sleep";
+    scenario.set_up = [world] {
+        world->object = arena::Object::make(sizeof(core::PipeCell) + sizeof(core::RingHeader),
+                                            arena::Kind::pipe, [](std::byte*) {});
+        world->travels = World::space().heap.join_pipe(
+            world->block(), World::space().self(),
+            static_cast<std::uint64_t>(core::PipeRole::writer) | core::pipe_travels_bit);
+    };
+    scenario.prepare = [world] { static_cast<void>(World::space().self()); };
+    scenario.all_forked = [world] {
+        world->sleep.emplace(World::space().domain);
+        world->sleep->while_equal(world->pipe().ring().not_empty, 0);
+        world->sleep->while_equal(world->pipe().changes, world->pipe().changes.load());
+        require(world->writers().living == 1, "an end that travels is not counted");
+    };
+    scenario.operation = [world] {
+        static_cast<void>(
+            World::space().heap.adopt_pipe(world->block(), World::space().self(), world->travels));
+    };
+    scenario.check = [world](Round&) {
+        if (world->pipe().entries[world->travels.index].load() == world->travels.word) {
+            World::space().heap.leave_pipe(world->block(), world->travels);
+            return; // it has not come to that
+        }
+        require(!world->sleep->wait(platform::Deadline::after(PipeWorld<Plain>::limit())).timed_out,
+                "a receiver falls asleep, and nobody can send");
+        world->sleep.emplace(World::space().domain);
+        require(world->writers().living == 0, "a dead process holds an end");
     };
     return scenario;
 }

@@ -4,17 +4,21 @@
 #include "crash/harness/scenario.hpp"
 
 #include "liveness/registry.hpp"
+#include "liveness/sleep.hpp"
 
+#include <multifork/arena/object.hpp>
 #include <multifork/arena/space.hpp>
 #include <multifork/error.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/sync/lock.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 // A thread dies while it takes or gives back its slot in the registry. The slot can be used again,
 // no dead thread passes for alive, and waiters for what it held are told.
@@ -131,6 +135,81 @@ inline Pair wait_for_who_comes_back() {
     };
     pair.state = [world] { return world->lock->to_string(); };
     return pair;
+}
+
+/// Another thread comes into the victim's slot as soon as that is free, and stays.
+class Successor {
+public:
+    explicit Successor(std::uint32_t slot) {
+        arena_domain().registry().hint = slot;
+        thread_ = std::thread([this] {
+            static_cast<void>(liveness::attach(arena_domain()));
+            there_ = true;
+            there_.notify_one();
+            leave_.wait(false);
+        });
+        there_.wait(false);
+    }
+    ~Successor() {
+        leave_ = true;
+        leave_.notify_one();
+        thread_.join();
+    }
+    Successor(const Successor&) = delete;
+    Successor& operator=(const Successor&) = delete;
+
+private:
+    std::atomic<bool> there_{false};
+    std::atomic<bool> leave_{false};
+    std::thread thread_;
+};
+
+/// The victim gives its slot back, and is killed when another thread has that already: the kernel
+/// finds the other's word in the slot.
+/// \param names_beacon  one sleeps on the victim's beacon; or it has slept since before the victim
+/// held what it waits for, and so without the beacon
+inline Scenario detach_to_a_successor(bool names_beacon) {
+    struct World {
+        arena::Object object; // the victim's name, and a word to sleep on
+        std::optional<Successor> successor;
+        [[nodiscard]] std::atomic<liveness::ThreadWord>* words() const {
+            return reinterpret_cast<std::atomic<liveness::ThreadWord>*>(object.data());
+        }
+    };
+    const auto world = std::make_shared<World>();
+    const Job sleeper = [world, names_beacon] {
+        const liveness::ThreadWord victim = world->words()[0];
+        for (bool names = names_beacon; liveness::is_alive(arena_domain(), victim); names = true) {
+            liveness::Sleep sleep(arena_domain());
+            sleep.while_equal(world->words()[1], 0);
+            if (names && !sleep.while_alive(victim))
+                break;
+            static_cast<void>(sleep.wait(platform::Deadline::never()));
+        }
+        return std::uint64_t{1};
+    };
+    Scenario scenario;
+    scenario.name = names_beacon ? "detach, another takes the slot, one asleep on the beacon"
+                                 : "detach, another takes the slot, one asleep elsewhere";
+    scenario.set_up = [world] {
+        world->successor.reset();
+        world->object = arena::Object::make(2 * sizeof(liveness::ThreadWord), arena::Kind::value,
+                                            [](std::byte*) {});
+    };
+    scenario.prepare = [world] {
+        const liveness::ThreadWord me = liveness::attach(arena_domain());
+        world->words()[0] = me;
+        liveness::count_holding(arena_domain(), me, +1);
+    };
+    scenario.operation = [] { liveness::detach(arena_domain()); };
+    scenario.early = {sleeper};
+    scenario.at_kill = [world] {
+        world->successor.emplace(liveness::slot_of(world->words()[0].load()));
+    };
+    scenario.check = [](Round& round) {
+        round.expect_all_done("who waits for a thread sleeps on, and the thread is gone");
+    };
+    return scenario;
 }
 
 } // namespace multifork::test::crash

@@ -67,6 +67,9 @@ BOOST_AUTO_TEST_CASE(the_last_time_point_of_a_clock_never_comes) {
     BOOST_TEST(Deadline::at(std::chrono::steady_clock::time_point::min()).passed());
     BOOST_TEST(!Deadline::at(std::chrono::system_clock::time_point::max()).passed());
     BOOST_TEST(Deadline::at(std::chrono::system_clock::time_point::min()).passed());
+    using Hours = std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>;
+    BOOST_TEST(Deadline::at(Hours::max()).is_never());
+    BOOST_TEST(Deadline::at(Hours::min()).is_poll());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,11 @@
 #include <multifork/sync/semaphore.hpp>
 
+#include "arena/space_impl.hpp"
 #include "support/children.hpp"
+
+#include <multifork/arena/object.hpp>
+#include <multifork/core/semaphore_cell.hpp>
+#include <multifork/liveness/domain.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -11,6 +16,8 @@
 #include <vector>
 
 namespace mp = multifork;
+namespace arena = multifork::arena;
+namespace core = multifork::core;
 namespace support = multifork::test;
 using namespace std::chrono_literals;
 
@@ -142,6 +149,43 @@ BOOST_AUTO_TEST_CASE(permits_of_a_thread_that_ended_in_order_stay_taken) {
     permits.release();
     permits.release();
     BOOST_TEST(permits.value() == 3);
+}
+
+// A thread that has used up a permit stands in the ledger of a semaphore that others may drop.
+// While it settles that, the memory must not become something else.
+BOOST_AUTO_TEST_CASE(a_semaphore_is_not_freed_while_the_end_of_a_thread_settles_it) {
+    auto object =
+        arena::Object::make(core::semaphore_bytes(1), arena::Kind::semaphore, [](std::byte* bytes) {
+            core::init_semaphore(*reinterpret_cast<core::SemaphoreCell*>(bytes), 1);
+        });
+    auto& cell = *reinterpret_cast<core::SemaphoreCell*>(object.data());
+    mp::liveness::Domain& domain = arena::tree_space().domain();
+    const auto heap_lock_has_waiters = [] {
+        const auto& lock = arena::tree_space().impl().heap.header().lock;
+        return (lock.word & mp::liveness::waiters_bit) != 0;
+    };
+    std::atomic<bool> acquired{false};
+    std::atomic<bool> dropped{false};
+    std::atomic<bool> go{false};
+    std::thread user([&] {
+        acquired = core::semaphore_acquire(cell, domain, mp::platform::Deadline::never());
+        go.wait(false);
+    });
+    support::wait_until([&] { return acquired.load(); });
+    static_cast<void>(core::lock(cell.lock, domain, mp::liveness::enter(domain),
+                                 mp::platform::Deadline::never(), core::OnDeath::inherit));
+    go = true;
+    go.notify_one();
+    support::wait_until([&] { return (cell.lock.word & mp::liveness::waiters_bit) != 0; });
+    std::thread dropper([&] {
+        object = {};
+        dropped = true;
+    });
+    support::wait_until([&] { return dropped || heap_lock_has_waiters(); });
+    BOOST_TEST(!dropped);
+    core::unlock(cell.lock);
+    user.join();
+    dropper.join();
 }
 
 BOOST_AUTO_TEST_CASE(copies_mean_the_same_semaphore) {

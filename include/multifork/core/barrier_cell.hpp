@@ -21,7 +21,7 @@
 //          bits 1..31   number of this round
 //          bits 32..63  how the last 32 rounds have ended, the latest lowest; 1: not passed
 //
-// All under the lock; waiters read the word without it.
+// All under the lock; who wakes reads the word without it.
 //
 //   arrive   an arrival counts when it names a thread and this round: the name is taken out, the
 //            round is written, the name is put in (COMMIT). Its place is what arrive_and_wait()
@@ -39,7 +39,8 @@
 //
 // A thread that dies between its arrival and the end of its round breaks the barrier; whoever comes
 // across its name does it. Waiters sleep on the word, with the beacons of all who have arrived;
-// `changes` is there because one may arrive, and die, between a waiter's look and its sleep.
+// `changes` is there because one may arrive, and die, between a waiter's look and its sleep. The
+// look is under the lock too: it sees both the new `changes` and the name, or neither.
 
 namespace multifork::core {
 

@@ -31,6 +31,7 @@
 //   before the store that takes an end      a free entry, or one of a child that was never forked
 //   before the store that gives an end up   an entry of a process that is gone
 //   after it, before `changes` and the wake the kernel tells: see docs/design/pipe.md
+//   after an end that travels was taken     the same; who was about to sleep has named its entry
 //
 // As long as a living process has an entry, the block is not freed (arena/heap.cpp).
 

@@ -39,9 +39,15 @@ public:
 
     template <class Clock, class Duration>
     [[nodiscard]] static Deadline at(std::chrono::time_point<Clock, Duration> moment) noexcept {
+        // First in floating point, roughly: for a far moment the exact comparison overflows, and
+        // the exact difference too.
+        using Seconds = std::chrono::duration<double>;
+        constexpr Seconds century{100 * 366 * 86'400.0};
         const auto now = Clock::now();
-        // Compared first: the difference to the first moment of a clock overflows.
-        return moment > now ? after(moment - now) : poll();
+        const Seconds about = Seconds(moment.time_since_epoch()) - Seconds(now.time_since_epoch());
+        if (about > century)
+            return never();
+        return about > -century && moment > now ? after(moment - now) : poll();
     }
 
     [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == forever; }

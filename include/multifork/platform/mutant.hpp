@@ -20,6 +20,7 @@ enum class Mutant {
     no_heap_rebuild,  ///< the heir of the arena's lock trusts the free lists
     publish_early,    ///< a slot says alive before it is in the robust list
     silent_return,    ///< who leaves a slot does not change the relay epoch
+    wake_no_leftover, ///< who takes a free slot does not wake whom its last user left asleep
     no_sweep,         ///< blocks of dead threads stay
     any_position,     ///< the heir of a queue's lock takes whatever block lies in the slot
     give_first,       ///< a block is the queue's before a slot names it
@@ -42,6 +43,7 @@ enum class Mutant {
     blind_end,        ///< who waits at a pipe does not sleep on the beacons of its peers
     keep_wake_up,     ///< who waited for several things keeps the wake-up that it got
     unseen_change,    ///< nor on the number of ends given up
+    unseen_traveller, ///< nor on the entry of an end that travels
     keep_orphans,     ///< a sweep leaves the holds of messages that are not there any more
     count_first,      ///< a list counts an element before it is there
     give_late,        ///< an element's block is the container's only after the commit
@@ -50,7 +52,7 @@ enum class Mutant {
     trust_index,      ///< the heir of a dict's lock takes its index as it is
     keep_debt,        ///< who leaves a queue keeps the wake-up that it got
     tell_nobody,      ///< who is woken and told of a dead owner tells nobody
-    bell_in_front,    ///< a sleeper names the bell before the relay
+    bell_in_front,    ///< a sleeper names the bell before the relay and other plain words
     one_look,         ///< a sweep does not look again at a block whose owner is dead
     trust_links,      ///< who leaves a slot follows links that others may have overwritten
     divide_forward,   ///< a run of free blocks is divided from the first block to the last
