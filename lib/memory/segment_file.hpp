@@ -11,28 +11,23 @@
 
 // How the files of named objects come and go.
 //
-//   made:       as an unnamed file (O_TMPFILE), all its pages set aside, filled, a shared flock
-//   taken on it,
-//               and only then linked to its name. Nobody ever opens half a file, and a maker that
-//               is killed leaves nothing.
-//   open:       whoever has the object open holds a shared flock on the file, through the
-//   descriptor that a
-//               forked child inherits. The kernel drops it with the last of them, however they end.
-//               The mapping is made through another open file, because it would keep the lock for
-//               as long as it lasts, and it must outlast the object while threads have their
-//               beacons in it.
-//   leftover:   a file on which an exclusive flock succeeds is nobody's: whoever finds it unlinks
-//   it while
-//               holding that lock, and looks again.
-//   last out:   closes its descriptor first, and then tries just that: so a forked child that still
-//   has the
-//               file open keeps it.
-//   no name:    whoever unlinks one holds a record lock on its file from before the look whether
-//   the
-//               name means this file. Names are never overwritten: so it does until it is unlinked,
-//               and no other file, published meanwhile, goes in its stead.
-//   opened late: who gets the shared lock on a file that was unlinked meanwhile (no link left)
-//   looks again.
+//   made         as an unnamed file (O_TMPFILE), all its pages set aside, filled, a shared flock
+//                taken on it, and only then linked to its name. Nobody ever opens half a file, and
+//                a maker that is killed leaves nothing.
+//   open         whoever has the object open holds a shared flock on the file, through the
+//                descriptor that a forked child inherits. The kernel drops it with the last of
+//                them, however they end. The mapping is made through another open file, because it
+//                would keep the lock for as long as it lasts, and it must outlast the object while
+//                threads have their beacons in it.
+//   leftover     a file on which an exclusive flock succeeds is nobody's: whoever finds it unlinks
+//                it while holding that lock, and looks again.
+//   last out     closes its descriptor first, and then tries just that: so a forked child that
+//                still has the file open keeps it.
+//   no name      whoever unlinks one holds a record lock on its file from before the look whether
+//                the name means this file. Names are never overwritten: so it does until it is
+//                unlinked, and no other file, published meanwhile, goes in its stead.
+//   opened late  who gets the shared lock on a file that was unlinked meanwhile (no link left)
+//                looks again.
 
 namespace multifork::memory {
 
