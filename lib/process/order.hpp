@@ -35,7 +35,7 @@ struct Order {
     std::string authkey;
     std::uint32_t log_bits = 0;        ///< platform::LogState
     std::uint64_t blocked_signals = 0; ///< by the thread that starts it: signal n is bit n - 1
-    arena::ObjectAddress board; ///< kind 0: there is none
+    arena::ObjectAddress board;        ///< kind 0: there is none
 };
 
 struct WrittenOrder {
