@@ -200,7 +200,8 @@ private:
         return found < shape_.bytes ? found : shape_.bytes;
     }
     [[nodiscard]] std::uint32_t used_records() const noexcept {
-        const std::uint32_t high = header().process_high_water;
+        // relaxed: whoever has come to know of a record knows of its place by the same way
+        const std::uint32_t high = header().process_high_water.load(std::memory_order_relaxed);
         return high < shape_.process_slots ? high : shape_.process_slots;
     }
 

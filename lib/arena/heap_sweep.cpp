@@ -63,7 +63,7 @@ bool Heap::is_gone(const ProcessRecord& record) const noexcept {
     constexpr std::int64_t grace_ns = 10'000'000'000;
     const std::uint32_t parent = record.parent_pid.load(relaxed); // guards nothing
     return (parent == 0 || !platform::process_runs(parent)) &&
-           platform::monotonic_ns() - record.born_ns > grace_ns;
+           platform::monotonic_ns() - record.born_ns.load(relaxed) > grace_ns;
 }
 
 void Heap::sweep_locked() noexcept {

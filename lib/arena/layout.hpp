@@ -149,8 +149,8 @@ struct HeapHeader {
     std::uint64_t next_serial;
     std::atomic<std::uint64_t> fork_epoch; // forks of the tree so far
     std::uint64_t next_process_serial;
-    std::uint32_t process_high_water;
-    std::uint32_t swept_deaths; // Registry::deaths at the last sweep
+    std::atomic<std::uint32_t> process_high_water; // under the lock; pipes look without it
+    std::uint32_t swept_deaths;                    // Registry::deaths at the last sweep
     // Derived:
     std::uint64_t bytes_used;
     std::uint64_t blocks_used;
@@ -190,7 +190,8 @@ struct ProcessRecord {
     // The fork epochs of all ancestors that were forked themselves lie in between; 0, 0: none.
     std::uint64_t first_ancestor;
     std::uint64_t last_ancestor;
-    std::int64_t born_ns; // monotonic; a child has a while to say its pid after its parent's death
+    // Monotonic: a child has a while to say its pid after its parent's death.
+    std::atomic<std::int64_t> born_ns;
     // A thread of the process that lives as long as possible: whoever waits for the end of the
     // process sleeps on its beacon. 0: none is attached. Written by the process itself.
     std::atomic<liveness::ThreadWord> anchor;

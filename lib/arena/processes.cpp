@@ -37,10 +37,11 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool 
         throw TooManyThreads(fmt::format(
             "all {} process slots of this shared memory are taken; join some processes first",
             slots));
-    heap.process_high_water = std::max(heap.process_high_water, index + 1);
+    heap.process_high_water.store(std::max(heap.process_high_water.load(relaxed), index + 1),
+                                  relaxed);
     ProcessRecord& record = records()[index];
     record.pid.store(pid, relaxed);
-    record.born_ns = platform::monotonic_ns();
+    record.born_ns.store(platform::monotonic_ns(), relaxed);
     record.parent_pid.store(parent_pid, relaxed);
     record.objects = 0;
     record.anchor.store(liveness::nobody, relaxed);
