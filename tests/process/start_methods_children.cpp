@@ -305,7 +305,7 @@ MULTIFORK_EACH_START_METHOD(five_hundred_children_in_turn_leave_nothing_behind) 
         BOOST_TEST(one());
     const std::size_t descriptors = support::open_descriptors();
     const auto before = mp::arena::arena_usage();
-    const std::size_t pages = resident_pages();
+    [[maybe_unused]] const std::size_t pages = resident_pages();
     const int rounds = support::scaled(500);
     int right = 0;
     for (int i = 0; i < rounds; ++i)
@@ -314,7 +314,9 @@ MULTIFORK_EACH_START_METHOD(five_hundred_children_in_turn_leave_nothing_behind) 
     BOOST_TEST(support::open_descriptors() == descriptors);
     BOOST_TEST(mp::arena::arena_usage().bytes_carved == before.bytes_carved);
     BOOST_TEST(mp::arena::arena_usage().blocks_used == before.blocks_used);
+#if !defined(__SANITIZE_ADDRESS__)               // which keeps freed memory for a while
     BOOST_TEST(resident_pages() <= pages + 256); // a page a child would be 500
+#endif
 }
 
 MULTIFORK_EACH_START_METHOD(children_started_by_several_threads_at_once) {
