@@ -304,8 +304,13 @@ BOOST_AUTO_TEST_CASE(what_a_killed_group_of_processes_left_is_found_by_remove_st
     BOOST_TEST(lock.recover());
     ::kill(child, SIGKILL);
     support::wait_until([&] { return !support::runs(child); });
-    BOOST_TEST(is_stale(name));
-    BOOST_TEST(!support::has_file(name));
+    // ThreadSanitizer gives it a second thread, which may hold the files a little longer.
+    bool is_found = false;
+    support::wait_until([&] {
+        is_found = is_stale(name) || is_found;
+        return !support::has_file(name) && !support::has_file(name + "-lock");
+    });
+    BOOST_TEST(is_found);
 }
 
 BOOST_AUTO_TEST_CASE(another_directory_can_be_chosen) {
