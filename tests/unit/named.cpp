@@ -8,6 +8,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "unit/named_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -22,14 +23,6 @@
 
 namespace mp = multifork;
 namespace support = multifork::test;
-
-namespace {
-
-std::string path_of(const std::string& name) {
-    return "/dev/shm/multifork." + name;
-}
-
-} // namespace
 
 BOOST_AUTO_TEST_SUITE(named)
 
@@ -62,7 +55,7 @@ BOOST_AUTO_TEST_CASE(each_type_can_be_named) {
         BOOST_TEST(mp::Queue<std::string>::open(name + "-q", 2).get().size() == 100'000U);
     }
     for (const char* type : {"-l", "-s", "-v", "-q"})
-        BOOST_TEST(!std::filesystem::exists(path_of(name + type)));
+        BOOST_TEST(!std::filesystem::exists(support::file_of(name + type)));
 }
 
 BOOST_AUTO_TEST_CASE(the_file_is_private_and_goes_with_the_last_handle) {
@@ -70,12 +63,12 @@ BOOST_AUTO_TEST_CASE(the_file_is_private_and_goes_with_the_last_handle) {
     std::optional<mp::Value<int>> first = mp::Value<int>::create(name);
     std::optional<mp::Value<int>> second = mp::Value<int>::open(name);
     struct stat status {};
-    BOOST_TEST(stat(path_of(name).c_str(), &status) == 0);
+    BOOST_TEST(stat(support::file_of(name).c_str(), &status) == 0);
     BOOST_TEST((status.st_mode & 0777) == 0600U);
     first.reset();
-    BOOST_TEST(std::filesystem::exists(path_of(name)));
+    BOOST_TEST(std::filesystem::exists(support::file_of(name)));
     second.reset();
-    BOOST_TEST(!std::filesystem::exists(path_of(name)));
+    BOOST_TEST(!std::filesystem::exists(support::file_of(name)));
 }
 
 BOOST_AUTO_TEST_CASE(the_mode_does_not_depend_on_the_umask) {
@@ -87,7 +80,7 @@ BOOST_AUTO_TEST_CASE(the_mode_does_not_depend_on_the_umask) {
     umask(before);
     for (const char* which : {"-a", "-b"}) {
         struct stat status {};
-        BOOST_TEST(stat(path_of(name + which).c_str(), &status) == 0);
+        BOOST_TEST(stat(support::file_of(name + which).c_str(), &status) == 0);
         BOOST_TEST((status.st_mode & 0777) == 0600U);
     }
     BOOST_TEST(mp::Value<int>::open(name + "-b").load() == 0);
@@ -115,7 +108,7 @@ BOOST_AUTO_TEST_CASE(remove_takes_the_name_but_not_the_object) {
     BOOST_TEST(fresh.load() == 5);
     old = fresh; // dropping the old object must not take the new one's file away
     same = fresh;
-    BOOST_TEST(std::filesystem::exists(path_of(name)));
+    BOOST_TEST(std::filesystem::exists(support::file_of(name)));
     BOOST_TEST(mp::Value<int>::open(name).load() == 5);
 }
 
@@ -143,6 +136,7 @@ BOOST_AUTO_TEST_CASE(a_message_larger_than_the_room_is_refused_and_the_queue_goe
 }
 
 BOOST_AUTO_TEST_CASE(leftovers_of_nobody_are_swept) {
+    const support::OwnDirectory directory;
     const std::string name = support::unique_name("stale");
     // A child that is killed while it holds the only handle.
     support::RawChild child([&] {
@@ -151,16 +145,16 @@ BOOST_AUTO_TEST_CASE(leftovers_of_nobody_are_swept) {
             pause();
         return 0;
     });
-    support::wait_until([&] { return std::filesystem::exists(path_of(name)); });
+    support::wait_until([&] { return std::filesystem::exists(support::file_of(name)); });
     BOOST_TEST(mp::Value<int>::open(name).load() == 1); // it lives: opening works, sweeping spares
     static_cast<void>(mp::arena::remove_stale());
-    BOOST_TEST(std::filesystem::exists(path_of(name)));
+    BOOST_TEST(std::filesystem::exists(support::file_of(name)));
     child.kill();
     child.wait();
-    BOOST_TEST(std::filesystem::exists(path_of(name)));
+    BOOST_TEST(std::filesystem::exists(support::file_of(name)));
     const auto removed = mp::arena::remove_stale();
     BOOST_TEST((std::find(removed.begin(), removed.end(), name) != removed.end()));
-    BOOST_TEST(!std::filesystem::exists(path_of(name)));
+    BOOST_TEST(!std::filesystem::exists(support::file_of(name)));
 }
 
 BOOST_AUTO_TEST_CASE(open_or_create_starts_anew_where_a_killed_program_left_a_file) {
@@ -196,7 +190,7 @@ BOOST_AUTO_TEST_CASE(threads_that_open_and_drop_the_same_name_at_once) {
         });
     for (std::thread& thread : threads)
         thread.join();
-    BOOST_TEST(!std::filesystem::exists(path_of(name)));
+    BOOST_TEST(!std::filesystem::exists(support::file_of(name)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,12 +5,14 @@
 #include <fmt/core.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fcntl.h>
@@ -25,11 +27,35 @@
 namespace multifork::test {
 
 [[nodiscard]] inline std::string file_of(const std::string& name) {
-    return "/dev/shm/multifork." + name;
+    const char* chosen = std::getenv("MULTIFORK_SHM_DIR");
+    return fmt::format("{}/multifork.{}", chosen != nullptr ? chosen : "/dev/shm", name);
 }
 [[nodiscard]] inline bool has_file(const std::string& name) {
     return std::filesystem::exists(std::filesystem::symlink_status(file_of(name)));
 }
+
+/// A directory for the named objects of one test case. What a killed program leaves in /dev/shm
+/// goes at any moment, with the next child that some other program finds killed; what it leaves
+/// here stays until the case itself looks.
+class OwnDirectory {
+public:
+    OwnDirectory() : path_(fmt::format("/tmp/multifork-test-{}", ::getpid())) {
+        std::filesystem::create_directory(path_);
+        ::setenv("MULTIFORK_SHM_DIR", path_.c_str(), 1);
+    }
+    ~OwnDirectory() {
+        ::unsetenv("MULTIFORK_SHM_DIR");
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    OwnDirectory(const OwnDirectory&) = delete;
+    OwnDirectory& operator=(const OwnDirectory&) = delete;
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+private:
+    std::string path_;
+};
 
 [[nodiscard]] inline std::vector<char> bytes_of(const std::string& name) {
     std::ifstream file(file_of(name), std::ios::binary);

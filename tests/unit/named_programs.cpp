@@ -8,13 +8,13 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -108,9 +108,13 @@ private:
     pid_t pid_ = 0;
 };
 
-[[nodiscard]] bool is_stale(const std::string& name) {
+/// Removes what is a leftover. \return the names
+[[nodiscard]] std::set<std::string> stale() {
     const auto removed = mp::arena::remove_stale();
-    return std::find(removed.begin(), removed.end(), name) != removed.end();
+    return {removed.begin(), removed.end()};
+}
+[[nodiscard]] bool is_stale(const std::string& name) {
+    return stale().contains(name);
 }
 
 } // namespace
@@ -270,6 +274,7 @@ BOOST_AUTO_TEST_CASE(what_a_stopped_program_has_open_is_no_leftover) {
 }
 
 BOOST_AUTO_TEST_CASE(what_a_killed_program_left_is_gone_at_the_next_open) {
+    const support::OwnDirectory directory;
     const std::string name = support::unique_name("killed");
     Holder(name).kill();
     BOOST_TEST(support::has_file(name));
@@ -287,6 +292,7 @@ BOOST_AUTO_TEST_CASE(what_a_killed_program_left_is_made_anew_by_create) {
 }
 
 BOOST_AUTO_TEST_CASE(what_a_killed_group_of_processes_left_is_found_by_remove_stale) {
+    const support::OwnDirectory directory;
     const std::string name = support::unique_name("group");
     pid_t child = 0;
     {
@@ -299,35 +305,36 @@ BOOST_AUTO_TEST_CASE(what_a_killed_group_of_processes_left_is_found_by_remove_st
     // The child of the killed program still has both objects, and its beacon has none.
     BOOST_TEST(support::runs(child));
     BOOST_TEST(!is_stale(name));
-    auto lock = mp::Lock::open(name + "-lock");
-    support::expect_error<mp::OwnerDied>([&] { lock.lock(); }, {"owner", "died", "recover()"});
-    BOOST_TEST(lock.recover());
+    {
+        auto lock = mp::Lock::open(name + "-lock");
+        support::expect_error<mp::OwnerDied>([&] { lock.lock(); }, {"owner", "died", "recover()"});
+        BOOST_TEST(lock.recover());
+    }
     ::kill(child, SIGKILL);
     support::wait_until([&] { return !support::runs(child); });
     // ThreadSanitizer gives it a second thread, which may hold the files a little longer.
-    bool is_found = false;
+    std::set<std::string> found;
     support::wait_until([&] {
-        is_found = is_stale(name) || is_found;
-        return !support::has_file(name) && !support::has_file(name + "-lock");
+        found.merge(stale());
+        return found.size() == 2;
     });
-    BOOST_TEST(is_found);
+    BOOST_TEST((found == std::set{name, name + "-lock"}));
+    BOOST_TEST(std::filesystem::is_empty(directory.path()));
 }
 
 BOOST_AUTO_TEST_CASE(another_directory_can_be_chosen) {
-    const std::string directory = fmt::format("/tmp/multifork-test-{}", ::getpid());
-    std::filesystem::create_directory(directory);
     const std::string name = support::unique_name("elsewhere");
-    ::setenv("MULTIFORK_SHM_DIR", directory.c_str(), 1);
+    const support::OwnDirectory directory;
     {
         auto made = Number::create(name, 3);
-        BOOST_TEST(std::filesystem::exists(directory + "/multifork." + name));
-        BOOST_TEST(!support::has_file(name));
+        BOOST_TEST(std::filesystem::exists(directory.path() + "/multifork." + name));
+        BOOST_TEST(!std::filesystem::exists("/dev/shm/multifork." + name));
         BOOST_TEST(Number::open(name).load() == 3);
     }
-    BOOST_TEST(std::filesystem::is_empty(directory));
-    std::filesystem::remove(directory);
-    support::expect_error<mp::Error>([&] { Number::create(name); }, {directory, "No such file"});
-    ::unsetenv("MULTIFORK_SHM_DIR");
+    BOOST_TEST(std::filesystem::is_empty(directory.path()));
+    std::filesystem::remove(directory.path());
+    support::expect_error<mp::Error>([&] { Number::create(name); },
+                                     {directory.path(), "No such file"});
 }
 
 BOOST_AUTO_TEST_CASE(opening_and_dropping_again_and_again_costs_nothing) {
