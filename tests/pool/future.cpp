@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -143,6 +144,30 @@ BOOST_AUTO_TEST_CASE(then_chains_and_passes_exceptions_on) {
     support::expect_error<std::runtime_error>([&] { after.get(); }, {"test"});
     BOOST_TEST(!called);
 }
+
+BOOST_AUTO_TEST_CASE(then_sees_what_cannot_be_copied_and_keeps_what_a_reference_means) {
+    mp::Promise<std::unique_ptr<std::string>> promise;
+    const auto future = promise.get_future();
+    const mp::Future<std::string> text =
+        future.then([](const auto& pointer) -> const std::string& { return *pointer; });
+    promise.set_value(std::make_unique<std::string>("kept"));
+    future.get()->assign("changed since");
+    BOOST_TEST(text.get() == "kept");
+}
+
+// What does not fit is refused where it is written, not inside of the library.
+template <class T, class... U>
+concept can_be_set = requires(mp::Promise<T> promise, U... value) {
+    promise.set_value(value...);
+};
+static_assert(can_be_set<int, int> && can_be_set<void> && can_be_set<std::string, const char*>);
+static_assert(!can_be_set<int*, long> && !can_be_set<int, std::string> && !can_be_set<void, int>);
+template <class T, class F>
+concept can_go_on = requires(mp::Future<T> future, F f) {
+    future.then(f);
+};
+static_assert(can_go_on<int, int (*)(long)> && can_go_on<void, void (*)()>);
+static_assert(!can_go_on<int, void (*)()> && !can_go_on<void, void (*)(int)>);
 
 // Without the flag `announced` get() returned here before the callback, or waited for ever.
 BOOST_AUTO_TEST_CASE(a_thousand_waiters_lose_no_wake_up) {

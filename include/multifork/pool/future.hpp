@@ -120,15 +120,20 @@ private:
 /// Says on stderr what a callback threw; nobody else is there to hear it.
 MULTIFORK_API void report_callback(std::exception_ptr error) noexcept;
 
-/// `R` for a callable of a T, or of nothing if T is void.
+/// What a continuation gives that is called with the T of a future, or with nothing if T is void.
 template <class F, class T>
-struct ThenResult {
-    using type = std::invoke_result_t<F, T>;
-};
+struct Continuation : std::invoke_result<F&, const T&> {};
 template <class F>
-struct ThenResult<F, void> {
-    using type = std::invoke_result_t<F>;
+struct Continuation<F, void> : std::invoke_result<F&> {};
+
+/// Such a callable, and what its future holds: a reference becomes a value, because nobody can say
+/// how long that which it means will live.
+template <class F, class T>
+concept ContinuationOf = requires {
+    typename Continuation<F, T>::type;
 };
+template <class F, class T>
+using ThenResult = std::decay_t<typename Continuation<F, T>::type>;
 
 } // namespace detail
 
@@ -205,10 +210,10 @@ public:
         add_done_callback_of(nullptr, std::move(callback));
     }
 
-    /// A future of what `f(value)` gives, called as a callback; an exception goes past `f`. If it
-    /// is cancelled before that, `f` is not called.
-    template <class F>
-    auto then(F f) const -> Future<typename detail::ThenResult<F, T>::type>;
+    /// A future of what `f(value)` gives, called as a callback with a `const T&` (with nothing if T
+    /// is void); an exception goes past `f`. If it is cancelled before that, `f` is not called.
+    template <detail::ContinuationOf<T> F>
+    auto then(F f) const -> Future<detail::ThenResult<F, T>>;
 
     /// `<Future pending>`, `<Future running>`, `<Future cancelled>`, `<Future finished returned
     /// int>`, `<Future finished raised std::out_of_range>`
@@ -264,6 +269,7 @@ public:
     }
     /// \throws InvalidState when there is a result already, or it was cancelled
     template <class... U>
+        requires std::constructible_from<detail::Stored<T>, U...>
     void set_value(U&&... value) {
         state().set_value(detail::Stored<T>(std::forward<U>(value)...));
     }
@@ -296,9 +302,9 @@ std::string Future<T>::detail_type_name() {
 }
 
 template <class T>
-template <class F>
-auto Future<T>::then(F f) const -> Future<typename detail::ThenResult<F, T>::type> {
-    using R = typename detail::ThenResult<F, T>::type;
+template <detail::ContinuationOf<T> F>
+auto Future<T>::then(F f) const -> Future<detail::ThenResult<F, T>> {
+    using R = detail::ThenResult<F, T>;
     Promise<R> promise;
     state().add_callback([weak = std::weak_ptr(state_), promise, f = std::move(f)]() mutable {
         if (!promise.set_running())
