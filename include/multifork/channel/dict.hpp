@@ -358,3 +358,7 @@ template <Key K, Crossable V>
 }
 
 } // namespace multifork
+
+// Others change the dict between size() and begin().
+template <class K, class V>
+inline constexpr bool std::ranges::disable_sized_range<multifork::Dict<K, V>> = true;

@@ -401,3 +401,7 @@ template <Crossable T>
 }
 
 } // namespace multifork
+
+// Others change the list while one goes through it: size() is not how many elements come.
+template <class T>
+inline constexpr bool std::ranges::disable_sized_range<multifork::List<T>> = true;

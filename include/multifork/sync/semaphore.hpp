@@ -49,28 +49,29 @@ public:
     /// @}
 
     /// Takes a permit, waiting as long as it takes.
-    void acquire() {
+    void acquire() const {
         static_cast<void>(core::semaphore_acquire(cell(), *domain_, platform::Deadline::never()));
     }
     /// Takes a permit if there is one. Whoever is in the middle of an operation is waited for, as
     /// by Queue::try_get(). \return whether it was taken
-    [[nodiscard]] bool try_acquire() {
+    [[nodiscard]] bool try_acquire() const {
         return core::semaphore_acquire(cell(), *domain_, platform::Deadline::poll());
     }
     /// Takes a permit, waiting at most `wait`; zero or less does not wait. \return whether it was
     /// taken
     template <class Rep, class Period>
-    [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) const {
         return core::semaphore_acquire(cell(), *domain_, platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
-    [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool
+    try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return core::semaphore_acquire(cell(), *domain_, platform::Deadline::at(moment));
     }
 
     /// Gives permits back. \throws InvalidArgument when `permits` < 1 or there would be more than
     /// 2^31-1
-    void release(std::int64_t permits = 1);
+    void release(std::int64_t permits = 1) const;
 
     /// Free permits at this moment, those of killed holders included.
     [[nodiscard]] std::int64_t value() const;
@@ -93,7 +94,7 @@ private:
     static Semaphore named(std::string_view name, arena::OpenMode mode, std::int64_t permits,
                            const char* noun);
     /// \return false, with nothing changed, when more than `limit` would be free
-    [[nodiscard]] bool release_within(std::int64_t permits, std::int64_t limit);
+    [[nodiscard]] bool release_within(std::int64_t permits, std::int64_t limit) const;
 
     /// The cell, after a look at the one word in it that says how far its ledger reaches.
     [[nodiscard]] core::SemaphoreCell& cell() const {
