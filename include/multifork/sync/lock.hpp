@@ -38,18 +38,16 @@ enum class on_owner_death : std::uint8_t {
 ///   mp::Process child{[&] { std::scoped_lock hold{lock}; ... }};
 /// \endcode
 ///
-/// A Lock is a handle: copies, and what a forked child inherits, mean the same lock.
-/// Only the thread that locked it may unlock it, and it is not recursive.
+/// A Lock is a handle: copies, and what a forked child inherits, mean the same lock, and const
+/// means the handle. Only the thread that locked it may unlock it, and it is not recursive.
 ///
 /// \threads   distinct and shared objects are safe
 /// \processes safe
 /// \fork      the child inherits the handle, never the ownership
 /// \crash     the death of the owner, however it ends, is seen at once by the next locker and by
-/// all who
-///            sleep; the death of a waiter is seen by nobody
+///            all who sleep; the death of a waiter is seen by nobody
 /// \cost      lock() a compare-and-swap, unlock() an exchange; no system call unless somebody must
-/// sleep or
-///            be woken
+///            sleep or be woken
 class MULTIFORK_API Lock {
 public:
     using multifork_describable = void;
