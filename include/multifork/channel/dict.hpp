@@ -2,8 +2,8 @@
 
 #include <multifork/channel/dict_store.hpp>
 #include <multifork/channel/item_reference.hpp>
+#include <multifork/channel/key.hpp>
 #include <multifork/channel/named_container.hpp>
-#include <multifork/channel/stored.hpp>
 #include <multifork/format.hpp>
 
 #include <concepts>
