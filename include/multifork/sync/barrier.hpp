@@ -39,7 +39,10 @@ public:
     using multifork_describable = void;
 
     /// \param parties  1 to 16384
-    /// \param action   runs in the last one to arrive, before anybody passes
+    /// \param action   runs in the last one to arrive, before anybody passes. It belongs to this
+    ///                 handle and its copies, those of forked children too; a barrier with one
+    ///                 cannot be an argument of a process that is not forked, nor travel in a
+    ///                 message: NotShareable
     /// \param timeout  how long arrive_and_wait() waits; without: as long as it takes
     /// \throws InvalidArgument, OutOfSharedMemory
     explicit Barrier(std::size_t parties, std::function<void()> action = {},

@@ -56,7 +56,9 @@ public:
     explicit Lock(on_owner_death policy = on_owner_death::refuse);
     /// Makes a lock that the next locker after a death repairs: `repair` runs with the lock held,
     /// in the process of that locker. If it throws, the lock stays dead and the exception leaves
-    /// lock().
+    /// lock(). It belongs to this handle and its copies, those of forked children too; such a lock
+    /// cannot be an argument of a process that is not forked, nor travel in a message:
+    /// NotShareable.
     explicit Lock(std::function<void()> repair);
 
     /// \name Named locks, for programs that are not related

@@ -47,6 +47,7 @@ public:
     /// Makes a lock that the next who comes after a writer's death repairs, be it a reader or a
     /// writer: `repair` runs alone. If it throws, the lock stays dead and the exception leaves
     /// lock() or lock_shared().
+    /// See Lock about where such a lock can go.
     explicit RWLock(std::function<void()> repair);
 
     /// \name Named locks, for programs that are not related
