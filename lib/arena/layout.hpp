@@ -43,8 +43,8 @@ struct SegmentHeader {
     std::uint64_t pid_namespace; // of the maker: pids mean nothing in another one
     std::uint64_t root_bytes;
     std::uint64_t parameters[2]; // e.g. a queue's capacity and slot size
-    std::array<char, 256>
-        type_name; // as the maker's compiler spells it, cut, for messages to people
+    // As the maker's compiler spells it; of a long one the end is a hash of the whole.
+    std::array<char, 256> type_name;
 };
 static_assert(sizeof(SegmentHeader) <= 512);
 

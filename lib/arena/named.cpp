@@ -5,6 +5,7 @@
 #include "memory/segment_file.hpp"
 #include "platform/immortal.hpp"
 
+#include <multifork/core/dict_table.hpp>
 #include <multifork/error.hpp>
 #include <multifork/platform/mutant.hpp>
 
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <span>
 
 // Named objects: one file each, one object in each file. memory/segment_file.hpp has the rules by
 // which files come and go; this file puts objects into them and checks what is found there.
@@ -49,10 +51,21 @@ std::size_t segment_bytes(const Identity& identity) {
     return (bytes + 4095) / 4096 * 4096;
 }
 
+/// A type's name as a header keeps it. Of a long one the end is a hash of the whole: two that
+/// differ further back are two types all the same.
+std::string stored_type_name(std::string_view name) {
+    constexpr std::size_t room = std::tuple_size_v<decltype(SegmentHeader::type_name)> - 1;
+    if (name.size() <= room)
+        return std::string(name);
+    const std::string hash =
+        fmt::format("#{:016x}", core::stable_hash(std::as_bytes(std::span(name))));
+    return std::string(name.substr(0, room - hash.size())) + hash;
+}
+
 void check_identity(const SegmentHeader& header, const Identity& wanted, std::string_view name) {
     const std::string_view found(header.type_name.data(),
                                  ::strnlen(header.type_name.data(), header.type_name.size()));
-    const std::string_view type = wanted.type_name.substr(0, header.type_name.size() - 1);
+    const std::string type = stored_type_name(wanted.type_name);
     if (header.root_kind != static_cast<std::uint32_t>(wanted.kind) || found != type ||
         (header.root_bytes != wanted.root_bytes && !wanted.any_size))
         throw LayoutMismatch(fmt::format("'{}' exists, but as an object of {} bytes with element "
@@ -128,8 +141,8 @@ MappedSegment make_segment(memory::NewSegmentFile& file, const Identity& identit
     header.root_bytes = identity.root_bytes;
     std::copy(std::begin(identity.parameters), std::end(identity.parameters),
               std::begin(header.parameters));
-    const std::size_t length = std::min(identity.type_name.size(), header.type_name.size() - 1);
-    std::memcpy(header.type_name.data(), identity.type_name.data(), length);
+    const std::string type = stored_type_name(identity.type_name);
+    std::copy(type.begin(), type.end(), header.type_name.begin());
     init(impl->mapping.data() + header.root);
     header.magic = segment_magic;
     return impl;

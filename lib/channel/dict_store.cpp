@@ -17,6 +17,15 @@ constexpr auto relaxed = std::memory_order_relaxed; // all under the container's
 
 using platform::compiler_barrier;
 
+/// Counted, because the room that a new table gets depends on it: the table's own count is derived,
+/// and may have been overwritten.
+std::uint64_t count_live(const std::optional<core::DictView>& table) noexcept {
+    std::uint64_t live = 0;
+    for (std::uint64_t i = 0; table && i < table->used(); ++i)
+        live += table->is_live(i) ? 1 : 0;
+    return live;
+}
+
 } // namespace
 
 void throw_no_key(const char* what, const std::string& key) {
@@ -150,10 +159,12 @@ void DictStore::insert(const KeyBytes& key, Incoming& value) {
     }
     // With room for half as many again, so that the next new table is a while off; a table that was
     // full of erased entries becomes smaller.
-    const std::uint64_t live = now ? now->live() : 0;
+    const std::uint64_t live = count_live(now);
     NewTable table(space(), live + live / 2 + 1);
     if (now)
         table.copy_live(*now);
+    if (table.view().full()) // somebody writes into the old one meanwhile
+        corrupt();
     table.view().insert(key.hash, made.word(), value.word());
     made.give(object());
     value.give(object());
@@ -196,7 +207,7 @@ void DictStore::update(std::span<Item> items) {
     replaced.reserve(items.size());
     std::vector<Incoming> keys;
     keys.reserve(items.size());
-    NewTable table(space(), (now ? now->live() : 0) + items.size());
+    NewTable table(space(), count_live(now) + items.size());
     if (now)
         table.copy_live(*now);
     for (Item& item : items) {
@@ -205,6 +216,8 @@ void DictStore::update(std::span<Item> items) {
             replaced.push_back(place.load(relaxed));
             place.store(item.value.word(), relaxed);
         } else {
+            if (table.view().full()) // somebody writes into the old one meanwhile
+                corrupt();
             keys.push_back(incoming_key(item.key));
             table.view().insert(item.key.hash, keys.back().word(), item.value.word());
         }

@@ -206,6 +206,32 @@ BOOST_AUTO_TEST_CASE(an_index_that_is_garbage) {
     use(spoiled.container);
 }
 
+// The count of live entries is derived: a table of which it says too little gets a successor that
+// has room for all.
+BOOST_AUTO_TEST_CASE(a_dict_that_says_it_is_empty) {
+    constexpr std::size_t live = 2;
+    Words updated;
+    fill(updated.container);
+    updated.word_of_table(live) = 0;
+    std::vector<std::pair<std::string, std::string>> added;
+    for (int i = 10; i < 15; ++i)
+        added.emplace_back(text(i), text(-i));
+    updated.container.update(added);
+    BOOST_TEST(updated.container.items().size() == 9u);
+    for (const int i : {0, 1, 2, 3, 10, 11, 12, 13, 14})
+        BOOST_TEST(updated.container.at(text(i)) == text(-i));
+    BOOST_TEST(updated.container.size() == 9u);
+
+    Words grown;
+    fill(grown.container);
+    grown.container.set(text(4), text(-4)); // full
+    grown.word_of_table(live) = 0;
+    grown.container.set(text(5), text(-5));
+    BOOST_TEST(grown.container.items().size() == 6u);
+    for (int i = 0; i < 6; ++i)
+        BOOST_TEST(grown.container.at(text(i)) == text(-i));
+}
+
 BOOST_AUTO_TEST_CASE(the_type_of_an_attribute) {
     Spoiled<mp::Namespace> spoiled;
     spoiled.container.set("x", 1);

@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <complex>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -33,6 +34,57 @@ struct Place { // a gap between its members
     int column = 0;
     auto operator<=>(const Place&) const = default;
 };
+/// As Place, but nobody can take it apart.
+class Closed {
+public:
+    Closed() = default;
+    Closed(char row, int column) : row_(row), column_(column) {}
+    [[nodiscard]] int sum() const { return row_ + column_; }
+
+private:
+    char row_ = 0;
+    int column_ = 0;
+};
+/// As Closed, and says itself what is in it.
+class Told {
+public:
+    Told() = default;
+    Told(char row, int column) : row_(row), column_(column) {}
+    void save(mp::ByteWriter& writer) const { writer(row_, column_); }
+    void load(mp::ByteReader& reader) { reader(row_, column_); }
+    auto operator<=>(const Told&) const = default;
+
+private:
+    char row_ = 0;
+    int column_ = 0;
+};
+/// Without gaps.
+class Solid {
+public:
+    Solid() = default;
+    explicit Solid(int number) : number_(number) {}
+    auto operator<=>(const Solid&) const = default;
+
+private:
+    int number_ = 0;
+};
+struct Point {
+    float x = 0;
+    double y = 0;
+    std::array<double, 2> more{};
+    auto operator<=>(const Point&) const = default;
+};
+template <class T>
+struct Around { // not trivially copyable
+    std::string name;
+    T inner;
+    auto operator<=>(const Around&) const = default;
+};
+
+static_assert(mp::Key<Place> && mp::Key<Told> && mp::Key<Solid> && mp::Key<Point>);
+static_assert(mp::Key<std::vector<Solid>> && mp::Key<Around<Place>>);
+static_assert(!mp::Key<Closed> && !mp::Key<long double>);
+
 struct Large {
     std::array<std::int64_t, 3> numbers{};
     auto operator<=>(const Large&) const = default;
@@ -79,6 +131,12 @@ BOOST_AUTO_TEST_CASE(keys_of_every_shape_are_found) {
     keeps_keys<std::tuple<char, int>>({{'a', 1}, {'b', 1}});
     keeps_keys<std::variant<int, std::string>>({1, "one"});
     keeps_keys<std::optional<int>>({1, std::nullopt});
+    keeps_keys<Told>({{'a', 1}, {'b', 1}});
+    keeps_keys<std::vector<Solid>>({{}, {Solid(1)}, {Solid(1), Solid(2)}});
+    keeps_keys<Around<Place>>({{"a", {'b', 1}}, {"a", {'b', 2}}});
+    keeps_keys<Around<std::vector<Told>>>({{"a", {}}, {"a", {{'b', 2}}}});
+    keeps_keys<std::vector<double>>({{}, {1.5}, {1.5, -2.5}});
+    keeps_keys<std::pair<float, bool>>({{0.5f, true}, {0.5f, false}});
 }
 
 BOOST_AUTO_TEST_CASE(what_lies_between_members_is_no_part_of_a_key) {
@@ -93,8 +151,28 @@ BOOST_AUTO_TEST_CASE(what_lies_between_members_is_no_part_of_a_key) {
     }
     BOOST_TEST(dict.size() == 1u);
     BOOST_TEST(dict.at({'a', 7}) == 3);
-    mp::Dict<double, int> zeros{{0.0, 1}};
-    BOOST_TEST(zeros.contains(-0.0));
+}
+
+template <class K>
+void one_key(const K& positive, const K& negative) {
+    mp::Dict<K, int> zeros{{negative, 1}};
+    BOOST_TEST(zeros.contains(positive));
+    zeros.set(positive, 2);
+    BOOST_TEST(zeros.size() == 1u);
+    BOOST_TEST(zeros.at(negative) == 2);
+    BOOST_TEST((zeros.keys() == std::vector<K>{positive}));
+}
+
+BOOST_AUTO_TEST_CASE(the_two_zeros_are_one_key) {
+    one_key(0.0, -0.0);
+    one_key(0.0f, -0.0f);
+    one_key(Point{0.0f, 0.0, {1, 0.0}}, Point{-0.0f, -0.0, {1, -0.0}});
+    one_key(std::pair{0.0, 1}, std::pair{-0.0, 1});
+    one_key(std::vector{0.0, 1.0}, std::vector{-0.0, 1.0});
+    one_key(std::array{0.0f, 1.0f}, std::array{-0.0f, 1.0f});
+    one_key(std::optional{0.0}, std::optional{-0.0});
+    one_key(std::complex{0.0, 1.0}, std::complex{-0.0, 1.0});
+    one_key(Around<double>{"a", 0.0}, Around<double>{"a", -0.0});
 }
 
 // Programs that were built apart share named dicts.

@@ -1,3 +1,4 @@
+#include <multifork/channel/list.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/error.hpp>
@@ -16,6 +17,8 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -73,6 +76,18 @@ private:
     int fd_;
 };
 
+/// A type whose name is long, and differs at its end alone.
+template <char... letters>
+struct Letters {};
+template <class Many, char last>
+struct Ending {
+    int number = 0;
+};
+template <std::size_t... I>
+Letters<static_cast<char>('A' + I % 26)...> letters_of(std::index_sequence<I...>);
+template <std::size_t n, char last>
+using Named = Ending<decltype(letters_of(std::make_index_sequence<n>{})), last>;
+
 /// No form of opening may accept what is there, or take it away.
 template <class Open>
 void refused(const std::string& name, std::initializer_list<std::string_view> words, Open open) {
@@ -99,6 +114,22 @@ BOOST_AUTO_TEST_CASE(another_element_type) {
     refused(name, {name, "type"}, [&] { open(std::string()); });
     queue.put(5); // and the object that is there is none the worse
     BOOST_TEST(queue.get() == 5);
+}
+
+// Longer than the room that a file has for it, and the difference is at the end.
+BOOST_AUTO_TEST_CASE(another_element_type_with_a_long_name) {
+    const std::string name = support::unique_name("long-type");
+    using One = Named<300, 'a'>;
+    using Other = Named<300, 'b'>;
+    using Shorter = Named<299, 'a'>;
+    BOOST_TEST_REQUIRE(std::string(typeid(One).name()).size() > 256u);
+    auto list = mp::List<One>::create(name);
+    refused(name, {name, "type"}, [&] { static_cast<void>(mp::List<Other>::open(name)); });
+    refused(name, {name, "type"},
+            [&] { static_cast<void>(mp::List<Other>::open_or_create(name)); });
+    refused(name, {name, "type"}, [&] { static_cast<void>(mp::List<Shorter>::open(name)); });
+    list.append({});
+    BOOST_TEST(mp::List<One>::open(name).size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(another_kind_of_object) {

@@ -79,49 +79,4 @@ template <class T, std::invocable<T&> F>
     }
 }
 
-/// Whether equal values of K have equal bytes. (-0.0 is taken care of.)
-template <class K>
-inline constexpr bool has_one_form = Shareable<K> &&
-                                     (std::has_unique_object_representations_v<K> ||
-                                      std::is_same_v<K, float> || std::is_same_v<K, double>);
-template <class K>
-inline constexpr bool key_fits_a_word = has_one_form<K>&& fits_a_word<K>;
-
-template <class K>
-void encode_key(const K& key, std::vector<std::byte>& bytes) {
-    if constexpr (std::is_floating_point_v<K>) {
-        encode(static_cast<K>(key + K{0}), bytes); // -0.0 is 0.0
-    } else if constexpr (has_one_form<K>) {
-        encode(key, bytes);
-    } else {
-        ByteWriter writer(bytes); // member by member: not what lies between them
-        writer(key);
-    }
-}
-template <class K>
-[[nodiscard]] K decode_key(const Container& container, std::uint64_t word) {
-    if constexpr (key_fits_a_word<K>) {
-        return from_word<K>(word);
-    } else if constexpr (has_one_form<K> || !Shareable<K>) {
-        return decode<K>(container.bytes_at(word));
-    } else {
-        K key{};
-        ByteReader reader(container.bytes_at(word));
-        reader(key);
-        return key;
-    }
-}
-
 } // namespace multifork::detail
-
-namespace multifork {
-
-/// What can be a key: its bytes are compared, so it must be clear which bytes those are. A struct
-/// with gaps between its members is taken apart; what cannot be taken apart is none.
-template <class K>
-concept Key = Codable<K> &&(detail::has_one_form<K> || !Shareable<K> ||
-                            (std::default_initializable<K> &&
-                             cereal::traits::is_output_serializable<K, ByteWriter>::value &&
-                             cereal::traits::is_input_serializable<K, ByteReader>::value));
-
-} // namespace multifork
