@@ -123,8 +123,10 @@ arena::Crossing Barrier::crossing() const {
 }
 
 Barrier Barrier::arrive(const arena::Crossing& crossing) {
+    const std::uint32_t parties = checked_parties(crossing.words[0]);
+    arena::check_arrived(crossing, core::barrier_bytes(parties));
     const auto timeout = static_cast<std::int64_t>(crossing.words[1]);
-    return Barrier(crossing.object, checked_parties(crossing.words[0]), {},
+    return Barrier(crossing.object, parties, {},
                    timeout < 0 ? Timeout{} : std::chrono::nanoseconds(timeout));
 }
 

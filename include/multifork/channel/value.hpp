@@ -195,7 +195,10 @@ public:
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::value;
     [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing().object}; }
-    static Value arrive(const arena::Crossing& crossing) { return Value(crossing.object); }
+    static Value arrive(const arena::Crossing& crossing) {
+        arena::check_arrived(crossing, sizeof(Block));
+        return Value(crossing.object);
+    }
     /// @}
 
 private:
