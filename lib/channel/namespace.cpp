@@ -125,7 +125,7 @@ bool Namespace::contains(std::string_view name) const {
     return store_.find(key(name)).has_value();
 }
 
-bool Namespace::erase(std::string_view name) {
+bool Namespace::erase(std::string_view name) const {
     const detail::Container::Guard hold(store_);
     const auto found = store_.find(key(name));
     if (found)
@@ -133,7 +133,7 @@ bool Namespace::erase(std::string_view name) {
     return found.has_value();
 }
 
-void Namespace::clear() {
+void Namespace::clear() const {
     const detail::Container::Guard hold(store_);
     store_.clear();
 }

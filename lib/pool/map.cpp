@@ -34,4 +34,11 @@ void check_map_size(std::uint64_t items, std::size_t bytes_each) {
                         items));
 }
 
+void throw_size_changed(std::uint64_t counted) {
+    throw InvalidArgument(fmt::format(
+        "a range of {} items for a map had another size when they were taken; copy what "
+        "others may change first, as by to_vector(), or use imap()",
+        counted));
+}
+
 } // namespace multifork::detail

@@ -149,6 +149,11 @@ void Process::start_by_fork() {
 
 void Process::start_elsewhere(StartMethod method) {
     detail::Child& child = *child_;
+    if (!target_ && typeid(*this) == typeid(Process)) {
+        const auto nothing = [] {};
+        target_ =
+            std::make_unique<detail::Call<std::decay_t<decltype(nothing)>>>(std::in_place, nothing);
+    }
     if (!target_)
         throw NotShareable(fmt::format(
             "{} has a run() of its own and no target, and cannot be made anew in a process that is "

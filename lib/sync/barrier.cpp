@@ -74,12 +74,12 @@ bool Barrier::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-std::size_t Barrier::arrive_and_wait() {
+std::size_t Barrier::arrive_and_wait() const {
     return arrive_before(timeout_ ? platform::Deadline::after(*timeout_)
                                   : platform::Deadline::never());
 }
 
-void Barrier::run_action(std::uint32_t round) {
+void Barrier::run_action(std::uint32_t round) const {
     if (!action_)
         return;
     try {
@@ -90,7 +90,7 @@ void Barrier::run_action(std::uint32_t round) {
     }
 }
 
-std::size_t Barrier::arrive_before(platform::Deadline deadline) {
+std::size_t Barrier::arrive_before(platform::Deadline deadline) const {
     const core::BarrierArrival arrival = core::barrier_arrive(view(), deadline);
     core::BarrierState end = arrival.state;
     if (end == core::BarrierState::would_deadlock)

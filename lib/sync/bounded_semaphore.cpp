@@ -26,7 +26,7 @@ bool BoundedSemaphore::remove(std::string_view name) {
     return Semaphore::remove(name);
 }
 
-void BoundedSemaphore::release(std::int64_t permits) {
+void BoundedSemaphore::release(std::int64_t permits) const {
     if (!semaphore_.release_within(permits, limit_))
         throw InvalidArgument(
             fmt::format("release({}) of a bounded semaphore that was made with {} permits would "

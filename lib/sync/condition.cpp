@@ -38,7 +38,7 @@ bool Condition::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-std::uint32_t Condition::enter() {
+std::uint32_t Condition::enter() const {
     const auto place = core::condition_enter(*cell_, *domain_);
     if (!place)
         throw TooManyThreads(fmt::format("{} threads wait for this condition already, and it has "
@@ -47,37 +47,10 @@ std::uint32_t Condition::enter() {
     return *place;
 }
 
-void Condition::notify(std::size_t count) {
+void Condition::notify(std::size_t count) const {
     core::condition_notify(
         *cell_, *domain_,
         static_cast<std::uint32_t>(std::min<std::size_t>(count, core::max_condition_waiters)));
-}
-
-std::uint64_t Condition::give_up(RLock& lock) {
-    const std::uint64_t depth = lock.depth();
-    lock.unlock(); // throws when the depth is 0
-    for (std::uint64_t i = 1; i < depth; ++i)
-        lock.unlock();
-    return depth;
-}
-
-void Condition::take_back(RLock& lock, std::uint64_t depth) {
-    for (std::uint64_t i = 0; i < depth; ++i)
-        lock.lock(); // only the first can fail
-}
-
-std::uint64_t Condition::give_up(std::unique_lock<RLock>& lock) {
-    const std::uint64_t depth = lock.mutex() == nullptr ? 0 : lock.mutex()->depth();
-    lock.unlock(); // throws when it does not hold it
-    for (std::uint64_t i = 1; i < depth; ++i)
-        lock.mutex()->unlock();
-    return depth;
-}
-
-void Condition::take_back(std::unique_lock<RLock>& lock, std::uint64_t depth) {
-    lock.lock();
-    for (std::uint64_t i = 1; i < depth; ++i)
-        lock.mutex()->lock();
 }
 
 std::size_t Condition::waiters() const noexcept {

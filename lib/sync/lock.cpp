@@ -32,6 +32,7 @@ Lock::Lock(arena::Object object, Block* block, std::function<void()> repair)
 
 Lock::Lock(on_owner_death policy) : Lock(make_block(), nullptr, policy) {
     block_ = block_in(object_);
+    is_part_ = false;
 }
 
 Lock::Lock(std::function<void()> repair) : Lock(on_owner_death::resume) {
@@ -49,8 +50,9 @@ arena::Identity Lock::identity() noexcept {
 
 Lock Lock::named(std::string_view name, arena::OpenMode mode, on_owner_death policy) {
     arena::Object object = arena::named_object(name, mode, identity(), [](std::byte*) {});
-    Block* const block = block_in(object);
-    return Lock(std::move(object), block, policy);
+    Lock lock(object, block_in(object), policy);
+    lock.is_part_ = false;
+    return lock;
 }
 
 Lock Lock::create(std::string_view name, on_owner_death policy) {
@@ -66,13 +68,13 @@ bool Lock::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-bool Lock::try_lock_before(platform::Deadline deadline) {
+bool Lock::try_lock_before(platform::Deadline deadline) const {
     const liveness::ThreadWord me = liveness::enter(*domain_);
     const core::Acquired got = core::lock(block_->cell, *domain_, me, deadline, on_death_);
     return got == core::Acquired::clean || settle(got);
 }
 
-bool Lock::settle(core::Acquired got) {
+bool Lock::settle(core::Acquired got) const {
     switch (got) {
     case core::Acquired::clean:
         return true;
@@ -98,7 +100,7 @@ void Lock::throw_for(core::Acquired got) const {
         "recover() with a function that puts that right");
 }
 
-void Lock::run_repair(const std::function<void()>& repair) {
+void Lock::run_repair(const std::function<void()>& repair) const {
     try {
         if (repair)
             repair();
@@ -109,7 +111,7 @@ void Lock::run_repair(const std::function<void()>& repair) {
     block_->recoveries.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool Lock::recover(const std::function<void()>& repair) {
+bool Lock::recover(const std::function<void()>& repair) const {
     if (!core::inherit_from_dead(block_->cell, *domain_, liveness::enter(*domain_)))
         return false;
     run_repair(repair);
@@ -158,6 +160,13 @@ std::string Lock::to_string() const {
 }
 
 arena::Crossing Lock::crossing() const {
+    if (is_part_)
+        throw NotShareable("the lock of a Value or an Array cannot cross by itself: give the Value "
+                           "or the Array, and call its get_lock() there");
+    return crossing_of_whole();
+}
+
+arena::Crossing Lock::crossing_of_whole() const {
     if (repair_)
         throw NotShareable("a Lock with a repair function cannot cross into another program: the "
                            "function means something here alone; make it without one, and call "
@@ -166,8 +175,10 @@ arena::Crossing Lock::crossing() const {
 }
 
 Lock Lock::arrive(const arena::Crossing& crossing) {
-    return Lock(crossing.object, block_in(crossing.object),
-                crossing.words[0] != 0 ? on_owner_death::resume : on_owner_death::refuse);
+    Lock lock(crossing.object, block_in(crossing.object),
+              crossing.words[0] != 0 ? on_owner_death::resume : on_owner_death::refuse);
+    lock.is_part_ = false;
+    return lock;
 }
 
 } // namespace multifork

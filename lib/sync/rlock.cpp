@@ -60,7 +60,7 @@ bool RLock::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-void RLock::unlock() {
+void RLock::unlock() const {
     if (!held())
         throw NotOwner(fmt::format("unlock() of a recursive lock that this thread does not hold "
                                    "({}); only the thread that locked it may unlock it, and as "
@@ -77,7 +77,7 @@ std::uint64_t RLock::depth() const {
     return held() ? block_->depth.load(std::memory_order_relaxed) : 0;
 }
 
-bool RLock::recover(const std::function<void()>& repair) {
+bool RLock::recover(const std::function<void()>& repair) const {
     return lock_.recover(held_once(block_, repair));
 }
 
@@ -87,7 +87,7 @@ std::string RLock::to_string() const {
 }
 
 arena::Crossing RLock::crossing() const {
-    return lock_.crossing();
+    return lock_.crossing_of_whole();
 }
 
 RLock RLock::arrive(const arena::Crossing& crossing) {

@@ -52,7 +52,7 @@ bool RWLock::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-void RWLock::run_repair(const std::function<void()>& repair) {
+void RWLock::run_repair(const std::function<void()>& repair) const {
     try {
         if (repair)
             repair();
@@ -63,7 +63,7 @@ void RWLock::run_repair(const std::function<void()>& repair) {
     cell_->recoveries.fetch_add(1, std::memory_order_relaxed); // only counted
 }
 
-bool RWLock::lock_before(platform::Deadline deadline) {
+bool RWLock::lock_before(platform::Deadline deadline) const {
     switch (core::rwlock_lock(*cell_, *domain_, deadline, on_death_)) {
     case core::Acquired::clean:
         return true;
@@ -81,7 +81,7 @@ bool RWLock::lock_before(platform::Deadline deadline) {
     throw_owner_died();
 }
 
-bool RWLock::lock_shared_before(platform::Deadline deadline) {
+bool RWLock::lock_shared_before(platform::Deadline deadline) const {
     for (;;) {
         switch (core::rwlock_lock_shared(*cell_, *domain_, deadline, on_death_)) {
         case core::Shared::clean:
@@ -105,7 +105,7 @@ bool RWLock::lock_shared_before(platform::Deadline deadline) {
     }
 }
 
-void RWLock::unlock() {
+void RWLock::unlock() const {
     if (!core::held_by(cell_->writer, liveness::enter(*domain_)))
         throw NotOwner(fmt::format("unlock() of a lock under which this thread does not write "
                                    "({}); who reads calls unlock_shared()",
@@ -113,14 +113,14 @@ void RWLock::unlock() {
     core::rwlock_unlock(*cell_);
 }
 
-void RWLock::unlock_shared() {
+void RWLock::unlock_shared() const {
     if (!core::rwlock_unlock_shared(*cell_, *domain_))
         throw NotOwner(fmt::format("unlock_shared() of a lock under which this thread does not "
                                    "read ({}); who writes calls unlock()",
                                    to_string()));
 }
 
-bool RWLock::recover(const std::function<void()>& repair) {
+bool RWLock::recover(const std::function<void()>& repair) const {
     if (!core::rwlock_inherit(*cell_, *domain_))
         return false;
     run_repair(repair);

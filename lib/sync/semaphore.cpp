@@ -64,14 +64,14 @@ bool Semaphore::remove(std::string_view name) {
     return arena::remove_named(name);
 }
 
-bool Semaphore::release_within(std::int64_t permits, std::int64_t limit) {
+bool Semaphore::release_within(std::int64_t permits, std::int64_t limit) const {
     if (permits < 1)
         throw InvalidArgument(
             fmt::format("release({}): at least one permit must be given back", permits));
     return core::semaphore_release(cell(), *domain_, permits, limit);
 }
 
-void Semaphore::release(std::int64_t permits) {
+void Semaphore::release(std::int64_t permits) const {
     if (!release_within(permits, core::max_permits))
         throw InvalidArgument(
             fmt::format("release({}) would make more than {} permits", permits, core::max_permits));

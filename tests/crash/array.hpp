@@ -69,4 +69,19 @@ inline Scenario resize_with_others() {
     return scenario;
 }
 
+/// Who only reads leaves nothing half done, and nobody has to recover.
+inline Scenario read_alone() {
+    const auto world = std::make_shared<World>();
+    Scenario scenario = resizing(world, "read");
+    scenario.operation = [world] {
+        require(world->array->to_vector().size() == before && world->array->slice(1, 2).size() == 1,
+                "what is read");
+    };
+    scenario.check = [world](Round&) {
+        require(grow(*world) == after && whole(*world->array), "resize() after a reader's death");
+        require(!world->array->get_lock().owner(), "the lock is not free");
+    };
+    return scenario;
+}
+
 } // namespace multifork::test::crash::array_scenarios

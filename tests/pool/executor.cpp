@@ -16,12 +16,15 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <map>
+#include <map>
 #include <numeric>
 #include <ranges>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -168,9 +171,16 @@ void check_callbacks_and_waits(E executor) {
         futures.back().add_done_callback(
             [&](const mp::Future<int>& done) { called += done.get(); });
     }
+    std::map<mp::Future<int>, int> what_for;
+    std::unordered_set<mp::Future<int>> all(futures.begin(), futures.end());
+    for (int i = 0; i < 10; ++i)
+        what_for[futures[static_cast<std::size_t>(i)]] = i;
     int sum = 0;
-    for (const mp::Future<int>& done : mp::as_completed(futures, 60s))
+    for (const mp::Future<int>& done : mp::as_completed(futures, 60s)) {
         sum += done.get();
+        BOOST_TEST(done.get() == square(what_for.at(done)));
+        BOOST_TEST(all.erase(done) == 1u);
+    }
     BOOST_TEST(sum == 285);
     BOOST_TEST(called.load() == 285);
     mp::Event gate;
@@ -178,6 +188,8 @@ void check_callbacks_and_waits(E executor) {
     auto [done, not_done] = mp::wait(two, mp::return_when::first_completed);
     BOOST_TEST(done.size() == 1u);
     BOOST_TEST(not_done.size() == 1u);
+    BOOST_TEST((not_done.at(0) == two.at(1) && done.at(0) != two.at(1)));
+    BOOST_TEST(mp::wait(two, 20ms).not_done.size() == 1u);
     gate.set();
     BOOST_TEST(mp::wait(two).done.size() == 2u);
 }

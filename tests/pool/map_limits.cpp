@@ -1,7 +1,9 @@
 #include <multifork/core/claims.hpp>
+#include <multifork/multifork.hpp>
 #include <multifork/pool/map_job.hpp>
-#include <multifork/pool/pool.hpp>
 
+#include "support/changing_range.hpp"
+#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -12,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <ranges>
+#include <string>
 
 // Maps that are too much for the memory that there is.
 
@@ -71,6 +74,36 @@ BOOST_AUTO_TEST_CASE(an_input_longer_than_all_memory_is_refused) {
     support::expect_error<mp::OutOfSharedMemory>([&] { pool.map(same, input, {.chunk_size = 1}); },
                                                  {"items"});
     BOOST_TEST(pool.apply(same, std::uint64_t{3}) == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(an_input_of_another_size_when_it_is_taken_is_refused) {
+    mp::Pool pool{1};
+    const auto same = [](int n) { return n; };
+    const auto length = [](const std::string& text) { return text.size(); };
+    const auto as_text = std::views::transform([](int n) { return std::to_string(n); });
+    for (const std::size_t found : {std::size_t{8}, std::size_t{1}, std::size_t{0}}) {
+        const support::ChangingRange input{2, found};
+        support::expect_error<mp::InvalidArgument>([&] { pool.map(same, input); },
+                                                   {"range of 2 items"});
+        support::expect_error<mp::InvalidArgument>([&] { pool.map(length, input | as_text); },
+                                                   {"range of 2 items"});
+    }
+    BOOST_TEST(pool.apply(same, 3) == 3);
+}
+
+// The size of a queue is what is in it now; a loop over it ends when it is closed.
+BOOST_AUTO_TEST_CASE(a_map_of_a_queue_takes_it_to_its_end) {
+    const mp::Queue<int> queue{2};
+    mp::Pool pool{2};
+    mp::Process producer{[=] {
+        for (int i = 0; i < 100; ++i)
+            queue.put(i);
+        queue.close();
+    }};
+    producer.start();
+    BOOST_TEST(pool.map([](int n) { return n + 1; }, queue).size() == 100u);
+    support::expect_exit(producer);
+    BOOST_TEST(pool.map([](int n) { return n; }, mp::List<int>{1, 2, 3}).at(2) == 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

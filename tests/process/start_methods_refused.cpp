@@ -61,6 +61,7 @@ struct Touchy {
 
 class Derived : public mp::Process {
 public:
+    Derived() = default;
     explicit Derived(mp::StartMethod method)
         : mp::Process({.name = "Derived-1", .start_method = method}) {}
 
@@ -260,6 +261,19 @@ BOOST_AUTO_TEST_CASE(a_derived_process_with_a_run_of_its_own) {
     Derived forked(mp::StartMethod::fork);
     forked.start();
     support::expect_exit(forked);
+
+    mp::set_start_method(mp::to_string(mp::StartMethod::spawn), true);
+    Derived without_options;
+    support::expect_error<mp::NotShareable>([&] { without_options.start(); }, {"run()", "fork"});
+    mp::Process plain;
+    plain.start();
+    support::expect_exit(plain);
+    mp::set_start_method(mp::to_string(mp::StartMethod::fork), true);
+
+    // A Process cannot take it over: it would do nothing.
+    static_assert(!std::constructible_from<mp::Process, Derived>);
+    static_assert(std::constructible_from<mp::Process, mp::SpawnProcess>);
+    static_assert(std::movable<Derived>);
 }
 
 BOOST_AUTO_TEST_CASE(a_program_that_cannot_be_run) {

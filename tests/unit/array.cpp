@@ -1,8 +1,11 @@
 #include <multifork/channel/array.hpp>
 #include <multifork/channel/copy.hpp>
+#include <multifork/channel/queue.hpp>
+#include <multifork/channel/queue.hpp>
 #include <multifork/channel/raw_value.hpp>
 #include <multifork/sync/barrier.hpp>
 
+#include "support/changing_range.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 
@@ -122,6 +125,21 @@ BOOST_AUTO_TEST_CASE(slices_are_copies_and_assignments_are_whole) {
                                                {"11"});
 }
 
+// The end of an Array that another process resizes is further away when one looks again.
+BOOST_AUTO_TEST_CASE(no_more_is_written_than_there_is_room_for) {
+    const support::ChangingRange growing{3, 8};
+    mp::Array<int> array{4, {.max_size = 16}};
+    array.assign(1, growing);
+    array.resize(16);
+    BOOST_TEST(
+        (array.to_vector() == std::vector<int>{0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+    BOOST_TEST(mp::Array<int>(growing).size() == 3u);
+    BOOST_TEST(mp::RawArray<int>(growing).size() == 3u);
+    mp::RawArray<int> raw{4};
+    raw.assign(1, growing);
+    BOOST_TEST((raw.to_vector() == std::vector<int>{0, 1, 1, 1}));
+}
+
 BOOST_AUTO_TEST_CASE(at_is_checked) {
     mp::Array<int> array{3};
     array.at(2) = 1;
@@ -208,6 +226,29 @@ BOOST_AUTO_TEST_CASE(a_dead_holder_of_the_lock_is_reported) {
     BOOST_TEST(array.get_lock().recover([&] { array.fill(0); }));
     array.fill(1);
     BOOST_TEST(array[1] == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_handle_that_was_moved_from_keeps_what_it_uses) {
+    mp::Array<int> array{2};
+    mp::Value<int> value{1};
+    mp::Lock lock;
+    mp::Queue<int> queue{1};
+    {
+        const auto a = std::move(array);
+        const auto v = std::move(value);
+        const auto l = std::move(lock);
+        const auto q = std::move(queue);
+    }
+    // What had their memory now would be overwritten.
+    const std::vector<mp::Array<std::uint64_t>> others(20, mp::copy(mp::Array<std::uint64_t>{20}));
+    array.fill(7);  // NOLINT(bugprone-use-after-move)
+    value.store(7); // NOLINT(bugprone-use-after-move)
+    lock.lock();    // NOLINT(bugprone-use-after-move)
+    queue.put(7);   // NOLINT(bugprone-use-after-move)
+    for (const auto& other : others)
+        BOOST_TEST((other.to_vector() == std::vector<std::uint64_t>(20, 0)));
+    BOOST_TEST(array[1] == 7);
+    BOOST_TEST(lock.to_string().find("held") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(copies_of_the_handle_are_the_same_array_and_copy_is_another) {

@@ -21,6 +21,21 @@ namespace mp = multifork;
 namespace support = multifork::test;
 using multifork::arena::arena_usage;
 
+namespace {
+
+/// What a struct needs for that: nothing.
+struct Question {
+    std::string text;
+    mp::Queue<int> answers;
+};
+struct Letter {
+    int number = 0;
+    std::vector<Question> questions;
+    std::optional<mp::Lock> lock;
+};
+
+} // namespace
+
 // Handles in messages: what they lead to lives as long as somebody can still read the message.
 BOOST_AUTO_TEST_SUITE(crossing)
 
@@ -142,6 +157,36 @@ BOOST_AUTO_TEST_CASE(containers_of_handles_cross) {
     BOOST_TEST(got.at("b").empty());
 }
 
+BOOST_AUTO_TEST_CASE(plain_structs_of_handles_cross) {
+    mp::Queue<Question> questions{2};
+    mp::Process child{[=] {
+        for (const Question& question : questions)
+            question.answers.put(static_cast<int>(question.text.size()));
+    }};
+    child.start();
+    const Question mine{"how long?", mp::Queue<int>{1}};
+    questions.put(mine);
+    BOOST_TEST(mine.answers.get() == 9);
+    questions.close();
+    support::expect_exit(child);
+
+    const std::uint64_t before = support::blocks_used();
+    {
+        mp::List<Letter> letters;
+        letters.append({7, {mine, {"again", mp::Queue<int>{3}}}, mp::Lock{}});
+        const Letter letter = letters.at(0);
+        BOOST_TEST(letter.number == 7);
+        BOOST_TEST(letter.questions.at(1).text == "again");
+        letter.questions.at(0).answers.put(5);
+        BOOST_TEST(mine.answers.get() == 5);
+        letters.at(0).questions.at(1).answers.put(6);
+        BOOST_TEST(letter.questions.at(1).answers.get() == 6);
+        BOOST_TEST(letter.lock->try_lock());
+        BOOST_TEST(!letters.at(0).lock->try_lock());
+    }
+    BOOST_TEST(support::blocks_used() == before);
+}
+
 BOOST_AUTO_TEST_CASE(a_function_crosses) {
     using Function = int (*)(int);
     mp::Queue<Function> queue{1};
@@ -197,6 +242,10 @@ BOOST_AUTO_TEST_CASE(what_cannot_cross_says_so) {
     BOOST_CHECK(support::throws<mp::NotShareable>([&] { barriers.put(mp::Barrier(1, [] {})); }));
     auto named = mp::Queue<mp::Lock>::create("crossing-locks", 1);
     BOOST_CHECK(support::throws<mp::NotShareable>([&] { named.put(mp::Lock{}); }));
+    const mp::Value<int> value;
+    const mp::Array<int> array(1);
+    for (const mp::Lock& part : {value.get_lock(), array.get_lock()})
+        support::expect_error<mp::NotShareable>([&] { locks.put(part); }, {"give the Value"});
     BOOST_TEST(locks.empty());
     BOOST_TEST(named.empty());
     static_assert(!mp::Crossable<std::vector<int*>>);

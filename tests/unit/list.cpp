@@ -1,3 +1,4 @@
+#include <multifork/channel/dict.hpp>
 #include <multifork/channel/list.hpp>
 
 #include "support/children.hpp"
@@ -42,6 +43,9 @@ void keeps(const std::vector<T>& values) {
     list.set(0, values.back());
     BOOST_TEST((list.at(0) == values.back()));
 }
+
+template <class List>
+concept is_changed_in_place = requires(const List& list) { list[0]->append("!"); };
 
 std::string text(std::size_t n) {
     return "element number " + std::to_string(n);
@@ -169,6 +173,25 @@ BOOST_AUTO_TEST_CASE(one_element_is_changed_in_one_step) {
     BOOST_TEST(texts.fetch_add(0, "b") == "a");
     BOOST_TEST(texts.fetch_update(0, [](const std::string& old) { return old + "c"; }) == "ab");
     BOOST_TEST(texts.at(0) == "abc");
+}
+
+BOOST_AUTO_TEST_CASE(an_element_that_is_a_handle_is_used_in_place) {
+    const mp::List<mp::List<int>> lists{mp::List<int>{}, mp::List<int>{1}};
+    lists[0]->append(7);
+    lists[-1].get()[0] = 8;
+    for (const auto& list : lists)
+        list.append(9);
+    BOOST_TEST((lists.at(0).copy() == std::vector<int>{7, 9}));
+    BOOST_TEST((lists.at(1).copy() == std::vector<int>{8, 9}));
+    const mp::Dict<std::string, mp::Dict<std::string, int>> dicts{{"a", {}}};
+    dicts["a"]->set("b", 1);
+    dicts.at("a")["b"] = 2;
+    BOOST_TEST(dicts["a"]->at("b") == 2);
+    // What is no handle comes as a copy: nobody may think that he changes the list.
+    const mp::List<std::string> texts{"one"};
+    BOOST_TEST(texts[0]->size() == 3u);
+    static_assert(!is_changed_in_place<mp::List<std::string>>);
+    BOOST_TEST((texts[0] == texts[0]));
 }
 
 BOOST_AUTO_TEST_CASE(a_million_elements) {

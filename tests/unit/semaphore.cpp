@@ -6,12 +6,14 @@
 #include <multifork/arena/object.hpp>
 #include <multifork/core/semaphore_cell.hpp>
 #include <multifork/liveness/domain.hpp>
+#include <multifork/sync/bounded_semaphore.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <limits>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -186,6 +188,23 @@ BOOST_AUTO_TEST_CASE(a_semaphore_is_not_freed_while_the_end_of_a_thread_settles_
     core::unlock(cell.lock);
     user.join();
     dropper.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_permit_lasts_as_long_as_its_scope) {
+    const mp::Semaphore semaphore{1};
+    try {
+        const mp::Permit hold{semaphore};
+        BOOST_TEST(!semaphore.try_acquire());
+        throw std::runtime_error("in the middle");
+    } catch (const std::runtime_error&) {
+    }
+    BOOST_TEST(semaphore.value() == 1);
+    const mp::BoundedSemaphore bounded{1};
+    {
+        const mp::Permit hold{bounded};
+        bounded.release(); // somebody else's mistake: nobody is told twice
+    }
+    BOOST_TEST(bounded.value() == 1);
 }
 
 BOOST_AUTO_TEST_CASE(copies_mean_the_same_semaphore) {

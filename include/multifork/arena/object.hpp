@@ -19,9 +19,14 @@ namespace multifork::arena {
 /// Copies share the object. When a process has dropped its last copy, the object is freed as soon
 /// as no other process can reach it: none that was forked while it existed is still alive. A forked
 /// child's copies cost nothing and free nothing.
+///
+/// A move is a copy: handles keep pointers into the object beside this, so one that was moved from
+/// would go on to use what it does not keep any more.
 class MULTIFORK_API Object {
 public:
     Object() noexcept = default;
+    Object(const Object&) noexcept = default;
+    Object& operator=(const Object&) noexcept = default;
 
     /// Makes an unnamed object in the process tree's arena; `init` gets its zeroed bytes.
     /// \throws OutOfSharedMemory, and what init throws

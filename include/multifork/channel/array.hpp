@@ -70,8 +70,8 @@ struct ArrayOptions {
 /// \processes as threads
 /// \fork      the child inherits the handle
 /// \crash     resize(): the old or the new size, with all elements in order. A process that dies
-///            in assign(), fill() or slice(), or while it holds get_lock(), makes the next locker
-///            throw OwnerDied: the elements may be half written
+///            in assign() or fill(), or while it holds get_lock(), makes the next locker throw
+///            OwnerDied: the elements may be half written
 /// \cost      elements: the machine's own instructions
 template <Shareable T>
 class Array : public Elements<Array<T>, T> {
@@ -88,9 +88,7 @@ public:
     template <RangeOf<T> R>
         requires(!std::same_as<std::remove_cvref_t<R>, Array>)
     explicit Array(const R& values, ArrayOptions options = {})
-        : Array(static_cast<std::size_t>(std::ranges::distance(values)), options) {
-        Base::write(0, values);
-    }
+        : Array(values, Base::count_of(values), options) {}
     /// `Array<int>::of({1, 2, 3})`. A constructor from a list would take `Array<int>{10}` for one
     /// element, as std::vector does.
     [[nodiscard]] static Array of(std::initializer_list<T> values, ArrayOptions options = {}) {
@@ -123,7 +121,7 @@ public:
     /// Makes the array longer, with copies of `fill` at its end, or shorter. In place: views of
     /// the old size stay valid, and see what is written to their elements.
     /// \throws InvalidArgument for more than max_size(), OwnerDied
-    void resize(std::size_t size, const T& fill = T{}) {
+    void resize(std::size_t size, const T& fill = T{}) const {
         if (size > max_size_)
             detail::throw_array_too_large(size, max_size_);
         const Guard hold(*this, core::OnDeath::refuse_one_store);
@@ -144,24 +142,24 @@ public:
     /// @{
     /// A copy of the elements from `first` to before `last`.
     [[nodiscard]] std::vector<T> slice(std::size_t first, std::size_t last) const {
-        const Guard hold(*this, core::OnDeath::refuse);
+        const Guard hold(*this, core::OnDeath::refuse_one_store);
         return Base::copy_of(first, last);
     }
     /// A copy of all elements.
     [[nodiscard]] std::vector<T> to_vector() const {
-        const Guard hold(*this, core::OnDeath::refuse);
+        const Guard hold(*this, core::OnDeath::refuse_one_store);
         return Base::copy_of(0, size());
     }
     /// Writes the range to the elements from `first` on; nothing when they are too few.
     template <RangeOf<T> R>
-    void assign(std::size_t first, const R& values) {
+    void assign(std::size_t first, const R& values) const {
         const Guard hold(*this, core::OnDeath::refuse);
-        Base::write(first, values);
+        Base::write(first, values, Base::count_of(values));
     }
-    void assign(std::size_t first, std::initializer_list<T> values) {
+    void assign(std::size_t first, std::initializer_list<T> values) const {
         assign(first, std::span<const T>(values.begin(), values.size()));
     }
-    void fill(const T& value) {
+    void fill(const T& value) const {
         const Guard hold(*this, core::OnDeath::refuse);
         for (std::size_t i = 0; i < size(); ++i)
             (*this)[i] = value;
@@ -179,7 +177,7 @@ public:
     /// \internal How the handle gets into another process (channel/crossing.hpp).
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::array;
-    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing().object}; }
+    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing_of_whole().object}; }
     static Array arrive(const arena::Crossing& crossing) {
         arena::check_arrived(crossing, sizeof(detail::ArrayHeader));
         return Array(crossing.object);
@@ -218,6 +216,10 @@ private:
         bool mine_ = false;
     };
 
+    template <class R>
+    Array(const R& values, std::size_t count, ArrayOptions options) : Array(count, options) {
+        Base::write(0, values, count);
+    }
     explicit Array(const arena::Object& object)
         : header_(reinterpret_cast<detail::ArrayHeader*>(object.data())),
           max_size_((object.bytes() - sizeof(detail::ArrayHeader)) / sizeof(T)),
@@ -248,7 +250,7 @@ private:
 
     detail::ArrayHeader* header_;
     std::size_t max_size_;
-    mutable Lock lock_;
+    mutable Lock lock_; // const means the handle, not what it is of
 };
 
 /// An Array without a lock and of fixed size: nothing but its elements.
@@ -271,10 +273,7 @@ public:
     /// A copy of what is in a range. \throws InvalidArgument, OutOfSharedMemory
     template <RangeOf<T> R>
         requires(!std::same_as<std::remove_cvref_t<R>, RawArray>)
-    explicit RawArray(const R& values)
-        : RawArray(static_cast<std::size_t>(std::ranges::distance(values))) {
-        Base::write(0, values);
-    }
+    explicit RawArray(const R& values) : RawArray(values, Base::count_of(values)) {}
     [[nodiscard]] static RawArray of(std::initializer_list<T> values) {
         return RawArray(std::span<const T>(values.begin(), values.size()));
     }
@@ -301,11 +300,13 @@ public:
     [[nodiscard]] std::vector<T> to_vector() const { return Base::copy_of(0, size_); }
     /// Writes the range to the elements from `first` on. \throws InvalidArgument
     template <RangeOf<T> R>
-    void assign(std::size_t first, const R& values) {
-        Base::write(first, values);
+    void assign(std::size_t first, const R& values) const {
+        Base::write(first, values, Base::count_of(values));
     }
-    void assign(std::size_t first, std::initializer_list<T> values) { Base::write(first, values); }
-    void fill(const T& value) {
+    void assign(std::size_t first, std::initializer_list<T> values) const {
+        Base::write(first, values, values.size());
+    }
+    void fill(const T& value) const {
         for (std::size_t i = 0; i < size_; ++i)
             (*this)[i] = value;
     }
@@ -326,6 +327,10 @@ public:
 private:
     static_assert(alignof(T) <= 64, "an array's elements are aligned to 64 bytes at most");
 
+    template <class R>
+    RawArray(const R& values, std::size_t count) : RawArray(count) {
+        Base::write(0, values, count);
+    }
     RawArray(arena::Object object, std::size_t size)
         : data_(reinterpret_cast<T*>(object.data())), size_(size), object_(std::move(object)) {}
 

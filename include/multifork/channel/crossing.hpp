@@ -176,6 +176,36 @@ template <class K, class V> requires any_handles<std::remove_const_t<K>, V>
 struct Cross<std::pair<K, V>> : CrossTuple<std::pair<K, V>, K, V> {};
 // clang-format on
 
+template <class T, std::size_t... I>
+consteval bool members_bring_handles(std::index_sequence<I...>) {
+    return any_handles<std::remove_cv_t<boost::pfr::tuple_element_t<I, T>>...>;
+}
+template <class T>
+concept AggregateWithHandles =
+    !Shareable<T> && PlainAggregate<T> &&
+    members_bring_handles<T>(std::make_index_sequence<boost::pfr::tuple_size_v<T>>{});
+
+/// A plain struct, say a question with the queue for its answer: as a tuple of its members.
+template <AggregateWithHandles T>
+struct Cross<T> {
+    static constexpr bool known = []<std::size_t... I>(std::index_sequence<I...>) {
+        return all_known<std::remove_cv_t<boost::pfr::tuple_element_t<I, T>>...>;
+    }
+    (std::make_index_sequence<boost::pfr::tuple_size_v<T>>{});
+    static constexpr bool brings_handles = true;
+    static void write(ByteWriter& writer, const T& value) {
+        boost::pfr::for_each_field(value, [&]<class M>(const M& member) {
+            Cross<std::remove_cv_t<M>>::write(writer, member);
+        });
+    }
+    static T read(ByteReader& reader) {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return T{Cross<std::remove_cv_t<boost::pfr::tuple_element_t<I, T>>>::read(reader)...};
+        }
+        (std::make_index_sequence<boost::pfr::tuple_size_v<T>>{});
+    }
+};
+
 template <class T>
     requires any_handles<T>
 struct Cross<std::optional<T>> {
@@ -250,9 +280,11 @@ template <class R, class... A> struct Cross<R (*)(A...) noexcept> : CrossFunctio
 
 } // namespace detail
 
-/// A type that can go to another process of the tree in bytes.
+/// A type that can go to another process of the tree in bytes. Where the compiler leads you here, T
+/// holds something that cannot: docs/what-can-travel.md says what can, and how to write
+/// serialize().
 template <class T>
-concept Crossable = detail::Cross<std::remove_cv_t<T>>::known;
+concept Crossable = detail::Cross<std::remove_cv_t<T>>::known; // see docs/what-can-travel.md
 
 /// Appends the bytes of `value`. What the handles in it lead to is noted in the thread's
 /// arena::Cargo. \throws NotShareable, and what its copy or its serialize() throws

@@ -107,8 +107,7 @@ public:
     [[nodiscard]] V get(const K& key, const V& otherwise) const {
         return get(key).value_or(otherwise);
     }
-    [[nodiscard]] V operator[](const K& key) const { return at(key); }
-    [[nodiscard]] ItemReference<Dict, K, V> operator[](const K& key) { return {*this, key}; }
+    [[nodiscard]] ItemReference<Dict, K, V> operator[](const K& key) const { return {*this, key}; }
     /// @}
 
     /// \name One item
@@ -116,14 +115,14 @@ public:
     /// changed
     /// @{
     /// Adds the key, at the end, or replaces its value.
-    void set(const K& key, const V& value) {
+    void set(const K& key, const V& value) const {
         const Bytes bytes(key);
         detail::Incoming made = incoming(value);
         const Guard hold(store_);
         store_.set(bytes.key(), made);
     }
     /// Adds the key if it is not there. \return its value then
-    V setdefault(const K& key, const V& value = V{}) {
+    V setdefault(const K& key, const V& value = V{}) const {
         const Bytes bytes(key);
         detail::Incoming made = incoming(value);
         const Guard hold(store_);
@@ -133,7 +132,7 @@ public:
         return value;
     }
     /// Adds to the value; one that is not there counts as V{}. \return the value before
-    V fetch_add(const K& key, const V& amount) requires requires(V a, const V& b) { a += b; }
+    V fetch_add(const K& key, const V& amount) const requires requires(V a, const V& b) { a += b; }
     {
         return fetch_update(
             key, [&](V& value) { value += amount; }, V{});
@@ -144,22 +143,23 @@ public:
     /// \throws KeyNotFound without `initial`, WouldDeadlock when f uses the dict
     template <class F>
         requires std::invocable<F&, V&>
-            V fetch_update(const K& key, F&& f, const std::optional<V>& initial = std::nullopt) {
-            const Bytes bytes(key);
-            const Guard hold(store_);
-            const auto entry = store_.find(bytes.key());
-            if (!entry && !initial)
-                throw_no_key(key);
-            V before = entry ? read(*entry) : *initial;
-            detail::Incoming made = incoming(detail::changed(before, f));
-            if (entry)
-                store_.replace(*entry, made);
-            else
-                store_.insert(bytes.key(), made);
-            return before;
-        }
+            V fetch_update(const K& key, F&& f, const std::optional<V>& initial = std::nullopt)
+    const {
+        const Bytes bytes(key);
+        const Guard hold(store_);
+        const auto entry = store_.find(bytes.key());
+        if (!entry && !initial)
+            throw_no_key(key);
+        V before = entry ? read(*entry) : *initial;
+        detail::Incoming made = incoming(detail::changed(before, f));
+        if (entry)
+            store_.replace(*entry, made);
+        else
+            store_.insert(bytes.key(), made);
+        return before;
+    }
     /// Takes the key out. \return false when it was not there
-    bool erase(const K& key) {
+    bool erase(const K& key) const {
         const Bytes bytes(key);
         const Guard hold(store_);
         const auto entry = store_.find(bytes.key());
@@ -168,22 +168,22 @@ public:
         return entry.has_value();
     }
     /// Takes the key out. \return its value \throws KeyNotFound
-    V pop(const K& key) {
+    V pop(const K& key) const {
         std::optional<V> value = take(key);
         if (!value)
             throw_no_key(key);
         return std::move(*value);
     }
     /// The same, or `otherwise`.
-    V pop(const K& key, const V& otherwise) { return take(key).value_or(otherwise); }
+    V pop(const K& key, const V& otherwise) const { return take(key).value_or(otherwise); }
     /// Takes the item out that was added last. \throws KeyNotFound when there is none
-    value_type popitem() {
+    value_type popitem() const {
         std::optional<value_type> item = try_popitem();
         if (!item)
             detail::throw_no_key("Dict", "items");
         return std::move(*item);
     }
-    [[nodiscard]] std::optional<value_type> try_popitem() {
+    [[nodiscard]] std::optional<value_type> try_popitem() const {
         const Guard hold(store_);
         const auto entry = store_.last();
         if (!entry)
@@ -200,7 +200,7 @@ public:
     /// \throws OutOfSharedMemory
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, value_type>
-    void update(R&& items) {
+    void update(R&& items) const {
         std::deque<std::vector<std::byte>> keys;
         std::vector<detail::DictStore::Item> made;
         for (auto&& item : items) {
@@ -211,10 +211,10 @@ public:
         const Guard hold(store_);
         store_.update(made);
     }
-    void update(std::initializer_list<value_type> items) {
+    void update(std::initializer_list<value_type> items) const {
         update(std::ranges::subrange(items.begin(), items.end()));
     }
-    void clear() {
+    void clear() const {
         const Guard hold(store_);
         store_.clear();
     }
@@ -337,7 +337,7 @@ private:
         return detail::from_store<V>(store_, word);
     }
     [[nodiscard]] V read(std::size_t entry) const { return read_value(store_.value_at(entry)); }
-    [[nodiscard]] std::optional<V> take(const K& key) {
+    [[nodiscard]] std::optional<V> take(const K& key) const {
         const Bytes bytes(key);
         const Guard hold(store_);
         const auto entry = store_.find(bytes.key());
@@ -348,7 +348,7 @@ private:
         return value;
     }
 
-    detail::DictStore store_;
+    mutable detail::DictStore store_; // const means the handle, not what it is of
 };
 
 /// A new unnamed dict with the same items. \throws OutOfSharedMemory
@@ -358,3 +358,7 @@ template <Key K, Crossable V>
 }
 
 } // namespace multifork
+
+// Others change the dict between size() and begin().
+template <class K, class V>
+inline constexpr bool std::ranges::disable_sized_range<multifork::Dict<K, V>> = true;

@@ -141,13 +141,20 @@ protected:
             copy.push_back((*this)[first]);
         return copy;
     }
+    /// The first `count` of them. Counted once, by who makes room for them: the values of an Array
+    /// may be more the next time somebody looks.
     template <class Values>
-    void write(std::size_t first, const Values& values) const {
-        const auto count = static_cast<std::size_t>(std::ranges::distance(values));
+    void write(std::size_t first, const Values& values, std::size_t count) const {
         if (first > self().size() || count > self().size() - first) [[unlikely]]
             detail::throw_no_elements(first, first + count, self().size());
-        for (const auto& value : values)
-            (*this)[first++] = static_cast<T>(value);
+        auto value = std::ranges::begin(values);
+        for (const std::size_t last = first + count; first < last; ++first, ++value)
+            (*this)[first] = static_cast<T>(*value);
+    }
+
+    template <class Values>
+    [[nodiscard]] static std::size_t count_of(const Values& values) {
+        return static_cast<std::size_t>(std::ranges::distance(values));
     }
 
 private:

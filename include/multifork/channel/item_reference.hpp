@@ -11,10 +11,20 @@ namespace multifork {
 template <class Container, class Key, class T>
 class ItemReference {
 public:
-    ItemReference(Container& container, Key key) : container_(container), key_(std::move(key)) {}
+    ItemReference(const Container& container, Key key)
+        : container_(container), key_(std::move(key)) {}
     /// \throws as Container::at()
     [[nodiscard]] T get() const { return container_.at(key_); }
     operator T() const { return get(); } // implicit: it reads like the element
+    /// What an element that is itself a handle can do: `lists[0]->append(3)`. Any other element can
+    /// be asked, but not changed, because it is a copy.
+    [[nodiscard]] auto operator->() const {
+        struct Arrow {
+            const T element;
+            const T* operator->() const noexcept { return &element; }
+        };
+        return Arrow{get()};
+    }
     const ItemReference& operator=(const T& value) const {
         container_.set(key_, value);
         return *this;
@@ -25,9 +35,14 @@ public:
                                          const T& b) requires std::equality_comparable<T> {
         return a.get() == b;
     }
+    [[nodiscard]] friend bool
+    operator==(const ItemReference& a,
+               const ItemReference& b) requires std::equality_comparable<T> {
+        return a.get() == b.get();
+    }
 
 private:
-    Container& container_;
+    const Container& container_;
     Key key_;
 };
 

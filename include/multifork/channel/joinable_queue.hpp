@@ -89,14 +89,17 @@ public:
     /// Appends an item, waiting for room as long as it takes.
     /// \throws QueueClosed        when the queue is or becomes closed; nothing was put
     /// \throws OutOfSharedMemory  when the item outgrows its slot and the memory; nothing was put
-    void put(const T& value) { static_cast<void>(put_before(value, platform::Deadline::never())); }
+    void put(const T& value) const {
+        static_cast<void>(put_before(value, platform::Deadline::never()));
+    }
     /// Appends if there is room now. \return whether it was put \throws as put()
-    [[nodiscard]] bool try_put(const T& value) {
+    [[nodiscard]] bool try_put(const T& value) const {
         return put_before(value, platform::Deadline::poll());
     }
     /// Appends, waiting at most `wait` for room; zero or less does not wait. \throws as put()
     template <class Rep, class Period>
-    [[nodiscard]] bool try_put_for(const T& value, const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_put_for(const T& value,
+                                   const std::chrono::duration<Rep, Period>& wait) const {
         return put_before(value, platform::Deadline::after(wait));
     }
 
@@ -106,7 +109,7 @@ public:
     /// \throws QueueClosed  when the queue is closed and nothing is queued or leased to others
     /// \throws CorruptSharedMemory, LayoutMismatch, NotFound  when the item's bytes are no T, or
     /// what a handle in it means is gone; the item is dropped, as nobody could ever read it
-    [[nodiscard]] Lease<T> get() {
+    [[nodiscard]] Lease<T> get() const {
         auto got = get_before(platform::Deadline::never());
         if (!got)
             throw QueueClosed("get() on a JoinableQueue that is closed and done; use try_get() or "
@@ -114,14 +117,14 @@ public:
         return std::move(*got);
     }
     /// Leases the oldest item if there is one. \return nothing when none is queued now
-    [[nodiscard]] std::optional<Lease<T>> try_get() {
+    [[nodiscard]] std::optional<Lease<T>> try_get() const {
         return get_before(platform::Deadline::poll());
     }
     /// Leases the oldest item, waiting at most `wait`; zero or less does not wait.
     /// \return nothing when time ran out, or the queue is closed and nothing can come
     template <class Rep, class Period>
     [[nodiscard]] std::optional<Lease<T>>
-    try_get_for(const std::chrono::duration<Rep, Period>& wait) {
+    try_get_for(const std::chrono::duration<Rep, Period>& wait) const {
         return get_before(platform::Deadline::after(wait));
     }
 
@@ -129,18 +132,18 @@ public:
     ///
     /// A worker's death does not end the wait: its items are delivered again, and someone must be
     /// there to do them.
-    void join() {
+    void join() const {
         static_cast<void>(core::lease_join(tasks_->core(), platform::Deadline::never()));
     }
     /// The same, waiting at most `wait`. \return whether everything is done
     template <class Rep, class Period>
-    [[nodiscard]] bool try_join_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_join_for(const std::chrono::duration<Rep, Period>& wait) const {
         return core::lease_join(tasks_->core(), platform::Deadline::after(wait));
     }
 
     /// No put succeeds from now on; everybody who waits learns it. What is queued or leased can
     /// still be done. Any process may close; twice is once.
-    void close() { core::lease_close(tasks_->core()); }
+    void close() const { core::lease_close(tasks_->core()); }
     [[nodiscard]] bool closed() const noexcept { return tasks_->core().header.closed.load() != 0; }
 
     /// Items that wait for a getter, those of dead workers included. \blocks never
@@ -163,7 +166,7 @@ public:
         using iterator_concept = std::input_iterator_tag;
 
         iterator() = default;
-        explicit iterator(JoinableQueue& queue) : queue_(&queue) { ++*this; }
+        explicit iterator(const JoinableQueue& queue) : queue_(&queue) { ++*this; }
         Lease<T>& operator*() const noexcept { return *lease_; }
         iterator& operator++() {
             lease_.reset(); // before the wait for another: a thread's own lease is not waited for
@@ -175,10 +178,10 @@ public:
         bool operator==(std::default_sentinel_t) const noexcept { return !lease_.has_value(); }
 
     private:
-        JoinableQueue* queue_ = nullptr;
+        const JoinableQueue* queue_ = nullptr;
         mutable std::optional<Lease<T>> lease_;
     };
-    [[nodiscard]] iterator begin() { return iterator(*this); }
+    [[nodiscard]] iterator begin() const { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
     /// `<JoinableQueue 12/64 open, 15 unfinished>`
@@ -226,7 +229,7 @@ private:
         return core::lease_counts(tasks_->core());
     }
 
-    bool put_before(const T& value, platform::Deadline deadline) {
+    bool put_before(const T& value, platform::Deadline deadline) const {
         core::LeaseResult result{};
         if constexpr (Shareable<T>) {
             const std::span<const std::byte> bytes = std::as_bytes(std::span(&value, 1));
@@ -242,7 +245,7 @@ private:
         return result == core::LeaseResult::done;
     }
 
-    std::optional<Lease<T>> get_before(platform::Deadline deadline) {
+    std::optional<Lease<T>> get_before(platform::Deadline deadline) const {
         core::LeaseToken token;
         if (tasks_->get(deadline, token) != core::LeaseResult::done)
             return std::nullopt;
@@ -261,3 +264,7 @@ private:
 };
 
 } // namespace multifork
+
+// size() says how many elements are queued at this moment, not how many a loop will take.
+template <class T>
+inline constexpr bool std::ranges::disable_sized_range<multifork::JoinableQueue<T>> = true;

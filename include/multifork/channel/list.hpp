@@ -97,18 +97,17 @@ public:
             return std::nullopt;
         return read(words[static_cast<std::size_t>(index < 0 ? index + size : index)]);
     }
-    [[nodiscard]] T operator[](std::ptrdiff_t index) const { return at(index); }
-    [[nodiscard]] ItemReference<List, std::ptrdiff_t, T> operator[](std::ptrdiff_t index) {
+    [[nodiscard]] ItemReference<List, std::ptrdiff_t, T> operator[](std::ptrdiff_t index) const {
         return {*this, index};
     }
     /// Replaces element `index`. \throws InvalidArgument when there is none, OutOfSharedMemory
-    void set(std::ptrdiff_t index, const T& value) {
+    void set(std::ptrdiff_t index, const T& value) const {
         Incoming element = incoming(value);
         const Guard hold(store_);
         store_.replace(detail::list_place(index, store_.size(), "set"), element);
     }
     /// Adds to element `index`. \return its value before \throws InvalidArgument
-    T fetch_add(std::ptrdiff_t index, const T& amount) requires requires(T a, const T& b) {
+    T fetch_add(std::ptrdiff_t index, const T& amount) const requires requires(T a, const T& b) {
         a += b;
     }
     {
@@ -119,21 +118,22 @@ public:
     /// \throws InvalidArgument, OutOfSharedMemory, WouldDeadlock when f uses the list, and what f
     ///         throws; then nothing has changed
     template <class F>
-        requires std::invocable<F&, T&> T fetch_update(std::ptrdiff_t index, F&& f) {
-            const Guard hold(store_);
-            const auto words = store_.words();
-            const std::size_t place = detail::list_place(index, words.size(), "fetch_update");
-            T before = read(words[place]);
-            Incoming element = incoming(detail::changed(before, f));
-            store_.replace(place, element);
-            return before;
-        }
+        requires std::invocable<F&, T&> T fetch_update(std::ptrdiff_t index, F&& f)
+    const {
+        const Guard hold(store_);
+        const auto words = store_.words();
+        const std::size_t place = detail::list_place(index, words.size(), "fetch_update");
+        T before = read(words[place]);
+        Incoming element = incoming(detail::changed(before, f));
+        store_.replace(place, element);
+        return before;
+    }
     /// @}
 
     /// \name More and fewer
     /// @{
     /// \throws OutOfSharedMemory
-    void append(const T& value) {
+    void append(const T& value) const {
         Incoming element = incoming(value);
         const Guard hold(store_);
         store_.append({&element, 1});
@@ -141,17 +141,17 @@ public:
     /// Appends all elements of a range, in one step. \throws OutOfSharedMemory
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, T>
-    void extend(R&& values) {
+    void extend(R&& values) const {
         std::vector<Incoming> elements = all_incoming(values);
         const Guard hold(store_);
         if (!elements.empty())
             store_.append(elements);
     }
-    void extend(std::initializer_list<T> values) {
+    void extend(std::initializer_list<T> values) const {
         extend(std::span<const T>(values.begin(), values.size()));
     }
     /// Puts an element before element `index`, cut to the ends. \throws OutOfSharedMemory
-    void insert(std::ptrdiff_t index, const T& value) {
+    void insert(std::ptrdiff_t index, const T& value) const {
         Incoming element = incoming(value);
         const Guard hold(store_);
         const std::size_t size = store_.size();
@@ -163,7 +163,7 @@ public:
     }
     /// Takes element `index` out, the last if nothing is said. \throws InvalidArgument when there
     /// is none, OutOfSharedMemory (not at the end)
-    T pop(std::ptrdiff_t index = -1) {
+    T pop(std::ptrdiff_t index = -1) const {
         const Guard hold(store_);
         const auto words = store_.words();
         const std::size_t place = detail::list_place(index, words.size(), "pop");
@@ -172,7 +172,7 @@ public:
         return value;
     }
     /// Takes the last element out, if there is one.
-    [[nodiscard]] std::optional<T> try_pop() {
+    [[nodiscard]] std::optional<T> try_pop() const {
         const Guard hold(store_);
         const auto words = store_.words();
         if (words.empty())
@@ -182,7 +182,7 @@ public:
         return value;
     }
     /// Takes element `index` out. \throws as pop()
-    void erase(std::ptrdiff_t index) {
+    void erase(std::ptrdiff_t index) const {
         const Guard hold(store_);
         const std::size_t size = store_.size();
         const std::size_t place = detail::list_place(index, size, "erase");
@@ -190,20 +190,20 @@ public:
     }
     /// Takes the first element out that equals `value`: Python's remove(), which is something else
     /// here. \return false when there is none
-    bool remove_first(const T& value) requires std::equality_comparable<T> {
+    bool remove_first(const T& value) const requires std::equality_comparable<T> {
         const Guard hold(store_);
         const auto place = find(value);
         if (place)
             take_out(*place, *place + 1, store_.size());
         return place.has_value();
     }
-    void clear() {
+    void clear() const {
         const Guard hold(store_);
         store_.cut(0);
     }
     /// The elements so many times over; none for 0 or less.
     /// \throws OutOfSharedMemory, InvalidArgument for more than any memory holds
-    List& operator*=(std::ptrdiff_t times) {
+    const List& operator*=(std::ptrdiff_t times) const {
         const Guard hold(store_);
         const std::size_t size = store_.size();
         if (times <= 0 || size == 0) {
@@ -241,17 +241,17 @@ public:
     /// Puts the elements of a range, of any length, in their place. \throws OutOfSharedMemory
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, T>
-    void assign(std::ptrdiff_t first, std::ptrdiff_t last, R&& values) {
+    void assign(std::ptrdiff_t first, std::ptrdiff_t last, R&& values) const {
         std::vector<Incoming> elements = all_incoming(values);
         const Guard hold(store_);
         const auto [from, to] = cut_to(first, last, store_.size());
         store_.splice(from, to, elements);
     }
-    void assign(std::ptrdiff_t first, std::ptrdiff_t last, std::initializer_list<T> values) {
+    void assign(std::ptrdiff_t first, std::ptrdiff_t last, std::initializer_list<T> values) const {
         assign(first, last, std::span<const T>(values.begin(), values.size()));
     }
     /// Takes them out. \throws OutOfSharedMemory (not at the end)
-    void erase(std::ptrdiff_t first, std::ptrdiff_t last) {
+    void erase(std::ptrdiff_t first, std::ptrdiff_t last) const {
         const Guard hold(store_);
         const std::size_t size = store_.size();
         const auto [from, to] = cut_to(first, last, size);
@@ -286,7 +286,7 @@ public:
     }
     /// Stable. `projection` is Python's key. \throws OutOfSharedMemory, and what these throw
     template <class Compare = std::ranges::less, class Projection = std::identity>
-    void sort(Compare compare = {}, Projection projection = {}) {
+    void sort(Compare compare = {}, Projection projection = {}) const {
         const Guard hold(store_);
         std::vector<std::pair<T, std::size_t>> places;
         for (const auto& word : store_.words())
@@ -300,7 +300,7 @@ public:
         store_.arrange(order);
     }
     /// \throws OutOfSharedMemory
-    void reverse() {
+    void reverse() const {
         const Guard hold(store_);
         std::vector<std::size_t> order(store_.size());
         std::iota(order.rbegin(), order.rend(), std::size_t{0});
@@ -379,7 +379,7 @@ private:
                 return i;
         return std::nullopt;
     }
-    void take_out(std::size_t first, std::size_t last, std::size_t size) {
+    void take_out(std::size_t first, std::size_t last, std::size_t size) const {
         if (last == size)
             store_.cut(first);
         else
@@ -391,7 +391,7 @@ private:
         return {from, std::max(from, detail::list_clip(last, size))};
     }
 
-    detail::ListStore store_;
+    mutable detail::ListStore store_; // const means the handle, not what it is of
 };
 
 /// A new unnamed list with the same elements. \throws OutOfSharedMemory
@@ -401,3 +401,7 @@ template <Crossable T>
 }
 
 } // namespace multifork
+
+// Others change the list while one goes through it: size() is not how many elements come.
+template <class T>
+inline constexpr bool std::ranges::disable_sized_range<multifork::List<T>> = true;

@@ -179,7 +179,7 @@ public:
     /// Adds the attribute, or replaces it. \throws OutOfSharedMemory, and what T's serialize()
     /// throws
     template <detail::AttributeValue T>
-    void set(std::string_view name, const T& value) {
+    void set(std::string_view name, const T& value) const {
         detail::Incoming made = incoming(value);
         const detail::Container::Guard hold(store_);
         store_.set(key(name), made);
@@ -202,18 +202,19 @@ public:
     /// \throws KeyNotFound, TypeMismatch, OutOfSharedMemory, WouldDeadlock when f uses the
     ///         Namespace, and what f throws; then nothing has changed
     template <detail::AttributeResult T, class F>
-        requires std::invocable<F&, T&> T fetch_update(std::string_view name, F&& f) {
-            const detail::Container::Guard hold(store_);
-            const std::size_t place = entry(name);
-            T before = read<T>(name, place);
-            detail::Incoming made = incoming(detail::changed(before, f));
-            store_.replace(place, made);
-            return before;
-        }
+        requires std::invocable<F&, T&> T fetch_update(std::string_view name, F&& f)
+    const {
+        const detail::Container::Guard hold(store_);
+        const std::size_t place = entry(name);
+        T before = read<T>(name, place);
+        detail::Incoming made = incoming(detail::changed(before, f));
+        store_.replace(place, made);
+        return before;
+    }
     [[nodiscard]] bool contains(std::string_view name) const;
     /// Takes the attribute out. \return false when there was none
-    bool erase(std::string_view name);
-    void clear();
+    bool erase(std::string_view name) const;
+    void clear() const;
     /// The names of all attributes, in the order in which they were added.
     [[nodiscard]] std::vector<std::string> names() const;
 
@@ -255,7 +256,7 @@ private:
         return detail::decode_attribute<T>(store_.bytes_at(store_.value_at(place)), name);
     }
 
-    detail::DictStore store_;
+    mutable detail::DictStore store_; // const means the handle, not what it is of
 };
 
 } // namespace multifork

@@ -52,21 +52,20 @@ struct QueueLayout {
 /// message of any length: short ones in the slot, longer ones in a block of shared memory that
 /// comes and goes with them.
 ///
-/// A Queue is a handle: copies, and what a forked child inherits, mean the same queue. Order is
-/// first in, first out for the queue as a whole.
+/// A Queue is a handle, as are Lock, Value, Array and all their kin: copies, and what a forked child
+/// inherits, mean the same queue, and const means the handle, as with std::shared_ptr. So a closure
+/// may hold one by value. Order is first in, first out for the queue as a whole.
 ///
 /// After close() nothing can be put; what is in the queue can still be got.
 ///
 /// \threads   distinct and shared objects are safe
 /// \processes safe
 /// \fork      the child inherits the handle
-/// \crash     put() returned: the item will be delivered exactly once, or is still queued. Killed
-/// inside
-///            put(): the item is there whole, or not at all. Killed inside get(): the item is still
-///            queued, or died with that consumer
+/// \crash     put() returned: the item will be delivered exactly once, or is still queued, or dies
+///            with the consumer that has it. Killed inside put(): the item is there whole, or not at
+///            all. Killed inside get(): the item is still queued, or died with that consumer
 /// \cost      a compare-and-swap, an exchange, one copy of the T; no system call unless somebody
-/// must sleep or
-///            be woken
+///            must sleep or be woken
 template <Crossable T>
 class Queue : public NamedQueue<Queue<T>, T> {
 public:
@@ -82,20 +81,23 @@ public:
     /// \throws QueueClosed        when the queue is or becomes closed; nothing was put
     /// \throws OutOfSharedMemory  when a message outgrows the slot and the memory; nothing was put
     /// and what T's copy or serialize() throws; nothing was put
-    void put(const T& value) { static_cast<void>(put_before(value, platform::Deadline::never())); }
+    void put(const T& value) const {
+        static_cast<void>(put_before(value, platform::Deadline::never()));
+    }
     /// Appends if there is room now. \return whether it was put \throws as put()
-    [[nodiscard]] bool try_put(const T& value) {
+    [[nodiscard]] bool try_put(const T& value) const {
         return put_before(value, platform::Deadline::poll());
     }
     /// Appends, waiting at most `wait` for room; zero or less does not wait. \throws as put()
     template <class Rep, class Period>
-    [[nodiscard]] bool try_put_for(const T& value, const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_put_for(const T& value,
+                                   const std::chrono::duration<Rep, Period>& wait) const {
         return put_before(value, platform::Deadline::after(wait));
     }
 
     /// Takes the oldest element, waiting for one as long as it takes.
     /// \throws QueueClosed when the queue is closed and drained
-    [[nodiscard]] T get() {
+    [[nodiscard]] T get() const {
         std::optional<T> got = get_before(platform::Deadline::never());
         if (!got)
             throw_drained();
@@ -104,11 +106,14 @@ public:
     /// Takes the oldest element if there is one. Whoever is in the middle of a get() is waited for:
     /// some hundred nanoseconds, or a tenth of a second at most if it was stopped there.
     /// \return nothing when the queue is empty now, or closed and drained
-    [[nodiscard]] std::optional<T> try_get() { return get_before(platform::Deadline::poll()); }
+    [[nodiscard]] std::optional<T> try_get() const {
+        return get_before(platform::Deadline::poll());
+    }
     /// Takes the oldest element, waiting at most `wait`; zero or less does not wait.
     /// \return nothing when time ran out, or the queue is closed and drained
     template <class Rep, class Period>
-    [[nodiscard]] std::optional<T> try_get_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] std::optional<T>
+    try_get_for(const std::chrono::duration<Rep, Period>& wait) const {
         return get_before(platform::Deadline::after(wait));
     }
 
@@ -130,38 +135,37 @@ public:
     /// put before stays put
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, T> std::size_t
-        put_many(R&& values) {
-            return put_range(values, platform::Deadline::never());
-        }
+        put_many(R&& values)
+    const { return put_range(values, platform::Deadline::never()); }
     /// Appends as many elements from the beginning of a range as there is room for now.
     /// \return how many \throws as put_many()
     template <std::ranges::input_range R>
         requires std::convertible_to<std::ranges::range_reference_t<R>, T>
-    [[nodiscard]] std::size_t try_put_many(R&& values) {
+    [[nodiscard]] std::size_t try_put_many(R&& values) const {
         return put_range(values, platform::Deadline::poll());
     }
     /// Takes the oldest elements, at least one and at most `most`, waiting for the first as long as
     /// it takes. \return them; none when the queue is closed and drained, or `most` is 0
     /// \throws as get(), if the bytes of one are no T; then the others of the batch are lost with
     /// it
-    [[nodiscard]] std::vector<T> get_many(std::size_t most) {
+    [[nodiscard]] std::vector<T> get_many(std::size_t most) const {
         return get_some(most, platform::Deadline::never());
     }
     /// Takes the elements that there are, at most `most`.
-    [[nodiscard]] std::vector<T> try_get_many(std::size_t most) {
+    [[nodiscard]] std::vector<T> try_get_many(std::size_t most) const {
         return get_some(most, platform::Deadline::poll());
     }
     /// Takes the oldest elements, at most `most`, waiting for the first at most `wait`.
     template <class Rep, class Period>
-    [[nodiscard]] std::vector<T> try_get_many_for(std::size_t most,
-                                                  const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] std::vector<T>
+    try_get_many_for(std::size_t most, const std::chrono::duration<Rep, Period>& wait) const {
         return get_some(most, platform::Deadline::after(wait));
     }
     /// @}
 
     /// No put succeeds from now on; everybody who waits learns it. Any process may close; twice is
     /// once.
-    void close() { core::ring_close(*ring_, *domain_); }
+    void close() const { core::ring_close(*ring_, *domain_); }
     [[nodiscard]] bool closed() const noexcept { return core::ring_is_closed(*ring_); }
 
     /// Elements in the queue at this moment. \blocks never
@@ -180,7 +184,7 @@ public:
         using iterator_concept = std::input_iterator_tag;
 
         iterator() = default;
-        explicit iterator(Queue& queue) : queue_(&queue) { ++*this; }
+        explicit iterator(const Queue& queue) : queue_(&queue) { ++*this; }
         const T& operator*() const noexcept { return *element_; }
         const T* operator->() const noexcept { return &*element_; }
         iterator& operator++() {
@@ -191,10 +195,10 @@ public:
         bool operator==(std::default_sentinel_t) const noexcept { return !element_.has_value(); }
 
     private:
-        Queue* queue_ = nullptr;
+        const Queue* queue_ = nullptr;
         std::optional<T> element_;
     };
-    [[nodiscard]] iterator begin() { return iterator(*this); }
+    [[nodiscard]] iterator begin() const { return iterator(*this); }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
     /// \internal For who waits for several things (channel/waitable.hpp).
@@ -251,7 +255,7 @@ private:
         : ring_(reinterpret_cast<core::RingHeader*>(object.data())),
           domain_(&object.space().domain()), layout_(layout), object_(std::move(object)) {}
 
-    bool put_before(const T& value, platform::Deadline deadline) {
+    bool put_before(const T& value, platform::Deadline deadline) const {
         core::RingResult result{};
         if constexpr (Shareable<T>) {
             result = core::ring_put(*ring_, layout_.shape, *domain_, deadline,
@@ -266,7 +270,7 @@ private:
         return result == core::RingResult::done;
     }
 
-    std::optional<T> get_before(platform::Deadline deadline) {
+    std::optional<T> get_before(platform::Deadline deadline) const {
         if constexpr (Shareable<T>) {
             std::optional<T> got; // nothing is read unless something is got
             static_cast<void>(core::ring_get(
@@ -289,7 +293,7 @@ private:
     /// Puts some of the elements, at most a batch. \return 0 when time ran out or, after the first
     /// batch, when the queue was closed
     template <class Put>
-    std::size_t put_batches(std::size_t size, platform::Deadline deadline, Put put) {
+    static std::size_t put_batches(std::size_t size, platform::Deadline deadline, Put put) {
         std::size_t done = 0;
         while (done < size) {
             const core::RingBatch batch = put(done, deadline);
@@ -302,7 +306,7 @@ private:
         return done;
     }
     template <class R>
-    std::size_t put_range(R& values, platform::Deadline deadline) {
+    std::size_t put_range(R& values, platform::Deadline deadline) const {
         if constexpr (Shareable<T>) {
             std::vector<Holder> copies;
             for (auto&& value : values)
@@ -340,7 +344,7 @@ private:
         T value;
     };
 
-    std::vector<T> get_some(std::size_t most, platform::Deadline deadline) {
+    std::vector<T> get_some(std::size_t most, platform::Deadline deadline) const {
         std::vector<T> got;
         if (most == 0)
             return got;
@@ -382,3 +386,7 @@ private:
 };
 
 } // namespace multifork
+
+// size() says how many elements are queued at this moment, not how many a loop will take.
+template <class T>
+inline constexpr bool std::ranges::disable_sized_range<multifork::Queue<T>> = true;

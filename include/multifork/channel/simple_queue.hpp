@@ -56,15 +56,15 @@ public:
     /// @}
 
     /// Appends an element, waiting for room. \throws QueueClosed after close(); as Queue::put()
-    void put(const T& value) { open_queue("put").put(value); }
+    void put(const T& value) const { open_queue("put").put(value); }
     /// Takes the oldest element, waiting for one. \throws QueueClosed after close(); as
     /// Queue::get()
-    [[nodiscard]] T get() { return open_queue("get").get(); }
+    [[nodiscard]] T get() const { return open_queue("get").get(); }
     /// \throws QueueClosed after close()
     [[nodiscard]] bool empty() const { return open_queue("empty").empty(); }
 
     /// Ends this process's use of the queue, through this handle and its copies; twice is once.
-    void close() noexcept { queue_->reset(); }
+    void close() const noexcept { queue_->reset(); }
 
     /// `<SimpleQueue 3/1024>`, `<SimpleQueue closed>`
     [[nodiscard]] std::string to_string() const {

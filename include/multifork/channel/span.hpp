@@ -12,9 +12,9 @@
 /// A span of memory in the arena crosses as its place there: the other process sees the same
 /// elements, and nothing is copied.
 ///
-/// It keeps nothing, as no span does: what it lies in (an Array, a RawArray, a SharedMemory without
-/// a name) must live until the other process is done with it. A span of other memory, that of a
-/// named segment too, is refused with NotShareable.
+/// It keeps nothing, as no span does: what it lies in (an Array or a RawArray without a name) must
+/// live until the other process is done with it. A span of other memory, that of a named object too
+/// (every SharedMemory is one), is refused with NotShareable.
 
 namespace multifork::detail {
 

@@ -75,8 +75,7 @@ private:
 /// \processes safe
 /// \fork      the child inherits the handle
 /// \crash     update(): the old or the new value, never a torn one, and the lock stays in order. A
-/// process
-///            that dies while it holds get_lock() makes the next locker, and update(), throw
+///            process that dies while it holds get_lock() makes the next locker, and update(), throw
 ///            OwnerDied
 /// \cost      value() and the atomics: the machine's own instructions
 template <Shareable T>
@@ -104,82 +103,85 @@ public:
     /// @}
 
     /// The value, unsynchronised: racy by design.
-    [[nodiscard]] RacyReference<T> value() noexcept { return RacyReference<T>(block_->cell); }
-    [[nodiscard]] T value() const noexcept { return block_->cell.load_racy(); }
+    [[nodiscard]] RacyReference<T> value() const noexcept { return RacyReference<T>(block_->cell); }
 
     /// \name Atomic, for a T that the machine stores at once; sequentially consistent
     /// @{
     [[nodiscard]] T load() const noexcept requires core::StoredAtOnce<T> {
         return block_->cell.atomic().load();
     }
-    void store(const T& desired) noexcept requires core::StoredAtOnce<T> {
+    void store(const T& desired) const noexcept requires core::StoredAtOnce<T> {
         block_->cell.atomic().store(desired);
     }
-    T exchange(const T& desired) noexcept requires core::StoredAtOnce<T> {
+    T exchange(const T& desired) const noexcept requires core::StoredAtOnce<T> {
         return block_->cell.atomic().exchange(desired);
     }
     /// \return whether the value was `expected` and is now `desired`; else `expected` is what it
     /// was
     /// Bytes are compared: a struct with padding would differ from itself, and does not compile.
-    bool compare_exchange(T& expected, const T& desired) noexcept requires core::StoredAtOnce<T> &&
+    bool compare_exchange(T& expected,
+                          const T& desired) const noexcept requires core::StoredAtOnce<T> &&
         (std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>) {
         return block_->cell.atomic().compare_exchange_strong(expected, desired);
     }
     /// Adds, and gives the value before.
-    T fetch_add(T amount) noexcept requires core::StoredAtOnce<T> &&
+    T fetch_add(T amount) const noexcept requires core::StoredAtOnce<T> &&
         (std::integral<T> || std::floating_point<T>)&&(!std::same_as<T, bool>) {
         return block_->cell.atomic().fetch_add(amount);
     }
-    T fetch_sub(T amount) noexcept requires core::StoredAtOnce<T> &&
+    T fetch_sub(T amount) const noexcept requires core::StoredAtOnce<T> &&
         (std::integral<T> || std::floating_point<T>)&&(!std::same_as<T, bool>) {
         return block_->cell.atomic().fetch_sub(amount);
     }
-    T fetch_and(T bits) noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
+    T fetch_and(T bits) const noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
         (!std::same_as<T, bool>) {
         return block_->cell.atomic().fetch_and(bits);
     }
-    T fetch_or(T bits) noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
+    T fetch_or(T bits) const noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
         (!std::same_as<T, bool>) {
         return block_->cell.atomic().fetch_or(bits);
     }
-    T fetch_xor(T bits) noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
+    T fetch_xor(T bits) const noexcept requires core::StoredAtOnce<T> && std::integral<T> &&
         (!std::same_as<T, bool>) {
         return block_->cell.atomic().fetch_xor(bits);
     }
     /// @}
 
     /// \name A T of several words: read and written whole, under the value's lock
-    /// \throws OwnerDied when somebody died while holding get_lock()
+    /// \throws OwnerDied when somebody died while holding get_lock(), WouldDeadlock when the
+    /// calling thread holds it: use value() there
     /// @{
     [[nodiscard]] T load() const requires(!core::StoredAtOnce<T>) {
         const Guard hold(*this);
         return block_->cell.load_racy();
     }
-    void store(const T& desired) requires(!core::StoredAtOnce<T>) {
+    void store(const T& desired) const requires(!core::StoredAtOnce<T>) {
         const Guard hold(*this);
         block_->cell.replace(desired);
     }
     /// @}
 
-    /// Changes the value under its lock, by one store.
+    /// Changes the value under its lock, by one store. The atomics above do not take the lock: what
+    /// they do meanwhile is overwritten.
     ///
     /// `f(T&)` changes a copy; or `f(const T&)` returns the new value. Nothing changes when f
     /// throws or the process dies. \return the new value \throws OwnerDied when somebody died while
     /// holding get_lock(), WouldDeadlock when the calling thread
     ///         holds it, and what f throws
     template <class F>
-        requires std::invocable<F&, T&> T update(F&& f) {
-            const Guard hold(*this);
-            T next = block_->cell.load_racy();
-            if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>)
-                next = static_cast<T>(std::invoke(f, next));
-            else
-                std::invoke(f, next);
-            // f may have used another segment, whose bell then is the armed one.
-            static_cast<void>(liveness::enter(domain()));
-            block_->cell.replace(next);
-            return next;
-        }
+        requires std::invocable<F&, T&> T update(F&& f)
+    const {
+        const Guard hold(*this);
+        T next = block_->cell.load_racy();
+        if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>)
+            next = static_cast<T>(std::invoke(f, next));
+        else
+            std::invoke(f, next);
+        // f may have used another segment, whose bell then is the armed one.
+        static_cast<void>(liveness::enter(domain()));
+        block_->cell.replace(next);
+        return next;
+    }
 
     /// The value's own lock, for sections that update() cannot express.
     [[nodiscard]] Lock& get_lock() const noexcept { return lock_; }
@@ -194,7 +196,7 @@ public:
     /// \internal How the handle gets into another process (channel/crossing.hpp).
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::value;
-    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing().object}; }
+    [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing_of_whole().object}; }
     static Value arrive(const arena::Crossing& crossing) {
         arena::check_arrived(crossing, sizeof(Block));
         return Value(crossing.object);
@@ -250,7 +252,7 @@ private:
     [[nodiscard]] liveness::Domain& domain() const noexcept { return lock_.domain(); }
 
     Block* block_;
-    mutable Lock lock_;
+    mutable Lock lock_; // const means the handle, not what it is of
 };
 
 } // namespace multifork

@@ -65,8 +65,8 @@ public:
     explicit Cancelled(std::string message);
 };
 
-/// A wait that throws when its time runs out: as_completed() and map() of executors, which have no
-/// other way to say it.
+/// A wait that throws when its time runs out: as_completed(), map() of executors, and Parallel with
+/// threads, which have no other way to say it.
 class MULTIFORK_API TimedOut : public Error {
 public:
     explicit TimedOut(std::string message);

@@ -215,6 +215,16 @@ public:
     template <detail::ContinuationOf<T> F>
     auto then(F f) const -> Future<detail::ThenResult<F, T>>;
 
+    /// Whether they mean the same result: which of several is this that as_completed() gives?
+    [[nodiscard]] friend bool operator==(const Future& a, const Future& b) noexcept {
+        return a.state_ == b.state_;
+    }
+    /// An order, for std::map; it means nothing else.
+    [[nodiscard]] friend std::strong_ordering operator<=>(const Future& a,
+                                                          const Future& b) noexcept {
+        return std::compare_three_way()(a.state_.get(), b.state_.get());
+    }
+
     /// `<Future pending>`, `<Future running>`, `<Future cancelled>`, `<Future finished returned
     /// int>`, `<Future finished raised std::out_of_range>`
     [[nodiscard]] std::string to_string() const {
@@ -333,3 +343,11 @@ auto Future<T>::then(F f) const -> Future<detail::ThenResult<F, T>> {
 }
 
 } // namespace multifork
+
+/// For std::unordered_map from futures to what they were made for.
+template <class T>
+struct std::hash<multifork::Future<T>> {
+    [[nodiscard]] std::size_t operator()(const multifork::Future<T>& future) const noexcept {
+        return std::hash<const void*>()(future.shared_state().get());
+    }
+};

@@ -106,21 +106,37 @@ using Item = typename ItemOf<std::ranges::range_value_t<Range>>::type;
 /// \throws OutOfSharedMemory for so many items that the size of their block could not be told
 MULTIFORK_API void check_map_size(std::uint64_t items, std::size_t bytes_each);
 
+[[noreturn]] MULTIFORK_API void throw_size_changed(std::uint64_t counted);
+
+/// Goes through a range whose elements have been counted, and for which there is as much room. An
+/// Array that another process resizes ends elsewhere the second time.
+/// \throws InvalidArgument when there are fewer, or more
+template <class Inputs, class F>
+void for_each_counted(Inputs& inputs, std::uint64_t count, F f) {
+    std::uint64_t item = 0;
+    for (auto&& input : inputs) {
+        if (item == count)
+            throw_size_changed(count);
+        f(item, input);
+        ++item;
+    }
+    if (item < count)
+        throw_size_changed(count);
+}
+
 /// Inputs that are encoded, behind the table of where each chunk begins.
 template <class T, class Inputs>
 void write_inputs(std::vector<std::byte>& bytes, const MapLayout& layout, Inputs&& inputs) {
     bytes.resize(bytes.size() + layout.chunks() * 8);
     ByteWriter writer(bytes);
-    std::size_t item = 0;
-    for (auto&& input : inputs) {
+    for_each_counted(inputs, layout.items, [&](std::uint64_t item, auto&& input) {
         if (item % layout.chunk_size == 0) {
             const std::uint64_t at = bytes.size();
             std::memcpy(bytes.data() + layout.inputs + item / layout.chunk_size * 8, &at, 8);
         }
-        ++item;
         const T& value = input;
         Cross<T>::write(writer, value);
-    }
+    });
 }
 
 /// Where the bytes of this function are known, when it has been submitted once.
@@ -195,11 +211,10 @@ template <template <class, class> class Way, class F, class Inputs>
                       std::same_as<T, std::ranges::range_value_t<Inputs>>) {
             std::memcpy(to, std::ranges::data(inputs), layout.items * sizeof(T));
         } else {
-            std::size_t item = 0;
-            for (auto&& input : inputs) {
+            for_each_counted(inputs, layout.items, [&](std::uint64_t item, auto&& input) {
                 const T value = static_cast<T>(input);
-                std::memcpy(to + item++ * sizeof(T), &value, sizeof(T));
-            }
+                std::memcpy(to + item * sizeof(T), &value, sizeof(T));
+            });
         }
     }
     block->publish(cargo);

@@ -125,6 +125,13 @@ template <class T, class Rep, class Period>
     return detail::wait_for_futures(futures, when, platform::Deadline::after(timeout));
 }
 
+/// The same for all_completed.
+template <class T, class Rep, class Period>
+[[nodiscard]] DoneAndNotDone<T> wait(const std::vector<Future<T>>& futures,
+                                     const std::chrono::duration<Rep, Period>& timeout) {
+    return wait(futures, return_when::all_completed, timeout);
+}
+
 /// Futures in the order in which they become ready: a range to go through once. Those that were
 /// ready come first. It keeps none that it has handed out.
 ///

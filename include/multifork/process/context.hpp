@@ -13,6 +13,8 @@ namespace multifork {
 template <StartMethod method>
 class ProcessBy : public Process {
 public:
+    using runs_its_target = void; // it can become a Process
+
     /// A process that does nothing.
     ProcessBy() : ProcessBy([] {}) {}
 

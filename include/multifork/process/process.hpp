@@ -105,6 +105,13 @@ template <class F, class... Args>
 concept TargetWith = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
                      !std::derived_from<std::decay_t<F>, ProcessHandle> &&
                      !std::same_as<std::decay_t<F>, ProcessOptions>;
+
+/// A class derived from Process by a user.
+template <class Derived, class Process>
+concept HasOwnRun =
+    std::derived_from<Derived, Process> && !std::same_as<Derived, Process> && !requires {
+    typename Derived::runs_its_target;
+};
 } // namespace detail
 
 /// A function that runs in a process of its own.
@@ -141,8 +148,8 @@ concept TargetWith = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
 /// alone.
 class MULTIFORK_API Process : public ProcessHandle {
 public:
-    /// A process that does nothing.
-    Process() : Process(ProcessOptions{}, [] {}) {}
+    /// A process that does nothing, unless it is of a derived class that overrides run().
+    Process() : Process(ProcessOptions{}) {}
 
     template <class F, class... Args>
         requires detail::TargetWith<F, Args...>
@@ -158,8 +165,13 @@ public:
             std::in_place, std::forward<F>(target), std::forward<Args>(args)...);
     }
 
-    /// For a derived class that overrides run().
+    /// The same.
     explicit Process(ProcessOptions options);
+
+    /// As in `std::vector<Process>`: of an object with a run() of its own only the Process would
+    /// move, which does nothing. Keep such objects by their type, or by pointer.
+    template <detail::HasOwnRun<Process> Derived>
+    Process(Derived&&) = delete;
 
     Process(Process&&) noexcept;
     /// Joins, as the destructor does, what was there.

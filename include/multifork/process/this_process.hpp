@@ -28,7 +28,7 @@ MULTIFORK_API void set_name(std::string name);
 [[nodiscard]] MULTIFORK_API std::optional<ParentProcess> parent();
 /// The key with which processes of this tree prove to each other, over a socket, that they belong
 /// to it: 32 random bytes, made by the first process that asks or has a child, and the same in all
-/// of its descendants. For ListenerOptions::authkey and ClientOptions.
+/// of its descendants. For SocketOptions::authkey.
 [[nodiscard]] MULTIFORK_API std::string authkey();
 /// Another key, for this process and the children that it starts from now on.
 /// \throws InvalidArgument when it is empty

@@ -39,7 +39,10 @@ public:
     using multifork_describable = void;
 
     /// \param parties  1 to 16384
-    /// \param action   runs in the last one to arrive, before anybody passes
+    /// \param action   runs in the last one to arrive, before anybody passes. It belongs to this
+    ///                 handle and its copies, those of forked children too; a barrier with one
+    ///                 cannot be an argument of a process that is not forked, nor travel in a
+    ///                 message: NotShareable
     /// \param timeout  how long arrive_and_wait() waits; without: as long as it takes
     /// \throws InvalidArgument, OutOfSharedMemory
     explicit Barrier(std::size_t parties, std::function<void()> action = {},
@@ -67,25 +70,26 @@ public:
     /// \throws BrokenBarrier  nobody passes this round
     /// \throws WouldDeadlock  called by the barrier's own action
     /// \throws what the action throws, if it ran here; the others get BrokenBarrier
-    std::size_t arrive_and_wait();
+    std::size_t arrive_and_wait() const;
     /// The same, waiting at most `wait`, whatever the barrier was made with. Zero or less does not
     /// wait: it breaks the barrier unless the caller is the last to arrive.
     ///
     /// Who comes while an action runs is for the next round, and has no part in it yet: if its time
     /// runs out before the action ends, it gets BrokenBarrier, and broken() is false.
     template <class Rep, class Period>
-    std::size_t arrive_and_wait_for(const std::chrono::duration<Rep, Period>& wait) {
+    std::size_t arrive_and_wait_for(const std::chrono::duration<Rep, Period>& wait) const {
         return arrive_before(platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
-    std::size_t arrive_and_wait_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    std::size_t
+    arrive_and_wait_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return arrive_before(platform::Deadline::at(moment));
     }
 
     /// Breaks the barrier: all who wait, and all who come until reset(), get BrokenBarrier.
-    void abort() { core::barrier_abort(view()); }
+    void abort() const { core::barrier_abort(view()); }
     /// Makes the barrier as new. Those who wait get BrokenBarrier.
-    void reset() { core::barrier_reset(view()); }
+    void reset() const { core::barrier_reset(view()); }
 
     [[nodiscard]] std::size_t parties() const noexcept { return parties_; }
     /// How many have arrived; 0 when the barrier is broken.
@@ -107,8 +111,8 @@ private:
             Timeout timeout);
     static Barrier named(std::string_view name, arena::OpenMode mode, std::size_t parties,
                          std::function<void()> action, Timeout timeout);
-    std::size_t arrive_before(platform::Deadline deadline);
-    void run_action(std::uint32_t round);
+    std::size_t arrive_before(platform::Deadline deadline) const;
+    void run_action(std::uint32_t round) const;
     [[nodiscard]] core::BarrierView view() const noexcept { return {*cell_, parties_, *domain_}; }
 
     core::BarrierCell* cell_;

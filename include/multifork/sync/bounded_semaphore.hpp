@@ -42,24 +42,25 @@ public:
     /// @}
 
     /// Takes a permit, waiting as long as it takes.
-    void acquire() { semaphore_.acquire(); }
+    void acquire() const { semaphore_.acquire(); }
     /// Takes a permit if there is one. \return whether it was taken
-    [[nodiscard]] bool try_acquire() { return semaphore_.try_acquire(); }
+    [[nodiscard]] bool try_acquire() const { return semaphore_.try_acquire(); }
     /// Takes a permit, waiting at most `wait`; zero or less does not wait. \return whether it was
     /// taken
     template <class Rep, class Period>
-    [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& wait) const {
         return semaphore_.try_acquire_for(wait);
     }
     template <class Clock, class Duration>
-    [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool
+    try_acquire_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return semaphore_.try_acquire_until(moment);
     }
 
     /// Gives permits back.
     /// \throws InvalidArgument  when `permits` < 1, or more would be free than the semaphore was
     ///                          made with; nothing changes then
-    void release(std::int64_t permits = 1);
+    void release(std::int64_t permits = 1) const;
 
     /// Free permits at this moment, those of killed holders included.
     [[nodiscard]] std::int64_t value() const { return semaphore_.value(); }

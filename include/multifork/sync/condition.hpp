@@ -75,43 +75,44 @@ public:
     /// \throws OwnerDied       as lock(); the lock is not held then
     /// \throws TooManyThreads  when 1024 threads wait already; the lock is still held then
     template <BasicLockable L>
-    void wait(L& lock) {
+    void wait(L& lock) const {
         static_cast<void>(wait_before(lock, platform::Deadline::never()));
     }
     /// Waits until notified, at most `wait`, apart from the time that it takes to get the lock
     /// back. \return whether it was notified
     template <BasicLockable L, class Rep, class Period>
-    [[nodiscard]] bool wait_for(L& lock, const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool wait_for(L& lock, const std::chrono::duration<Rep, Period>& wait) const {
         return wait_before(lock, platform::Deadline::after(wait));
     }
     template <BasicLockable L, class Clock, class Duration>
-    [[nodiscard]] bool wait_until(L& lock, const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool wait_until(L& lock,
+                                  const std::chrono::time_point<Clock, Duration>& moment) const {
         return wait_before(lock, platform::Deadline::at(moment));
     }
 
     /// Waits until `ready()` holds; it is called with the lock held.
     template <BasicLockable L, class Predicate>
-    void wait(L& lock, Predicate ready) {
+    void wait(L& lock, Predicate ready) const {
         while (!ready())
             wait(lock);
     }
     /// Waits until `ready()` holds, at most `wait`. \return what ready() said last
     template <BasicLockable L, class Rep, class Period, class Predicate>
     [[nodiscard]] bool wait_for(L& lock, const std::chrono::duration<Rep, Period>& wait,
-                                Predicate ready) {
+                                Predicate ready) const {
         return wait_before(lock, platform::Deadline::after(wait), ready);
     }
     template <BasicLockable L, class Clock, class Duration, class Predicate>
     [[nodiscard]] bool wait_until(L& lock, const std::chrono::time_point<Clock, Duration>& moment,
-                                  Predicate ready) {
+                                  Predicate ready) const {
         return wait_before(lock, platform::Deadline::at(moment), ready);
     }
 
     /// Wakes the one who has waited longest; does nothing when nobody waits.
-    void notify_one() { core::condition_notify(*cell_, *domain_, 1); }
-    void notify_all() { core::condition_notify(*cell_, *domain_, core::everybody); }
+    void notify_one() const { core::condition_notify(*cell_, *domain_, 1); }
+    void notify_all() const { core::condition_notify(*cell_, *domain_, core::everybody); }
     /// Wakes at most `count`.
-    void notify(std::size_t count);
+    void notify(std::size_t count) const;
 
     /// How many wait at this moment and are not notified yet.
     [[nodiscard]] std::size_t waiters() const noexcept;
@@ -128,27 +129,41 @@ public:
 private:
     explicit Condition(arena::Object object);
     static Condition named(std::string_view name, arena::OpenMode mode);
-    [[nodiscard]] std::uint32_t enter();
+    [[nodiscard]] std::uint32_t enter() const;
 
-    /// The user's lock, however often it was held.
+    /// The RLock that a lock is or guards; null for any other, which can be held only once.
+    template <class L>
+    static const RLock* rlock_of(const L&) noexcept {
+        return nullptr;
+    }
+    static const RLock* rlock_of(const RLock& lock) noexcept { return &lock; }
+    static const RLock* rlock_of(const std::unique_lock<RLock>& lock) noexcept {
+        return lock.mutex();
+    }
+    static const RLock* rlock_of(const std::unique_lock<const RLock>& lock) noexcept {
+        return lock.mutex();
+    }
+    /// The user's lock, however often it is held. \return how often
     template <class L>
     static std::uint64_t give_up(L& lock) {
-        lock.unlock();
-        return 1;
+        const RLock* const inner = rlock_of(lock);
+        const std::uint64_t depth = inner != nullptr ? inner->depth() : 1;
+        lock.unlock(); // throws when it is not held
+        for (std::uint64_t i = 1; i < depth; ++i)
+            inner->unlock();
+        return depth;
     }
     template <class L>
-    static void take_back(L& lock, std::uint64_t) {
+    static void take_back(L& lock, std::uint64_t depth) {
         lock.lock();
+        for (std::uint64_t i = 1; i < depth; ++i)
+            rlock_of(lock)->lock(); // it cannot fail any more
     }
-    static std::uint64_t give_up(RLock& lock);
-    static void take_back(RLock& lock, std::uint64_t depth);
-    static std::uint64_t give_up(std::unique_lock<RLock>& lock);
-    static void take_back(std::unique_lock<RLock>& lock, std::uint64_t depth);
 
     template <class L>
-    bool wait_before(L& lock, platform::Deadline deadline);
+    bool wait_before(L& lock, platform::Deadline deadline) const;
     template <class L, class Predicate>
-    bool wait_before(L& lock, platform::Deadline deadline, Predicate& ready) {
+    bool wait_before(L& lock, platform::Deadline deadline, Predicate& ready) const {
         while (!ready())
             if (!wait_before(lock, deadline))
                 return ready();
@@ -161,7 +176,7 @@ private:
 };
 
 template <class L>
-bool Condition::wait_before(L& lock, platform::Deadline deadline) {
+bool Condition::wait_before(L& lock, platform::Deadline deadline) const {
     const std::uint32_t place = enter();
     std::uint64_t depth = 0;
     try {

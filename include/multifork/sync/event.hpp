@@ -46,8 +46,8 @@ public:
     /// @}
 
     /// Sets the event and wakes everybody who waits. Does nothing when it is set.
-    void set() { core::event_set(*cell_, *domain_); }
-    void clear() noexcept { core::event_clear(*cell_); }
+    void set() const { core::event_set(*cell_, *domain_); }
+    void clear() const noexcept { core::event_clear(*cell_); }
     [[nodiscard]] bool is_set() const noexcept { return core::event_is_set(*cell_); }
 
     /// Waits until the event is set, as long as it takes.

@@ -38,18 +38,16 @@ enum class on_owner_death : std::uint8_t {
 ///   mp::Process child{[&] { std::scoped_lock hold{lock}; ... }};
 /// \endcode
 ///
-/// A Lock is a handle: copies, and what a forked child inherits, mean the same lock.
-/// Only the thread that locked it may unlock it, and it is not recursive.
+/// A Lock is a handle: copies, and what a forked child inherits, mean the same lock, and const
+/// means the handle. Only the thread that locked it may unlock it, and it is not recursive.
 ///
 /// \threads   distinct and shared objects are safe
 /// \processes safe
 /// \fork      the child inherits the handle, never the ownership
 /// \crash     the death of the owner, however it ends, is seen at once by the next locker and by
-/// all who
-///            sleep; the death of a waiter is seen by nobody
+///            all who sleep; the death of a waiter is seen by nobody
 /// \cost      lock() a compare-and-swap, unlock() an exchange; no system call unless somebody must
-/// sleep or
-///            be woken
+///            sleep or be woken
 class MULTIFORK_API Lock {
 public:
     using multifork_describable = void;
@@ -58,7 +56,9 @@ public:
     explicit Lock(on_owner_death policy = on_owner_death::refuse);
     /// Makes a lock that the next locker after a death repairs: `repair` runs with the lock held,
     /// in the process of that locker. If it throws, the lock stays dead and the exception leaves
-    /// lock().
+    /// lock(). It belongs to this handle and its copies, those of forked children too; such a lock
+    /// cannot be an argument of a process that is not forked, nor travel in a message:
+    /// NotShareable.
     explicit Lock(std::function<void()> repair);
 
     /// \name Named locks, for programs that are not related
@@ -75,7 +75,7 @@ public:
     /// Takes the lock, waiting as long as it takes.
     /// \throws OwnerDied      when its owner died; it is not taken
     /// \throws WouldDeadlock  when the calling thread holds it
-    void lock() {
+    void lock() const {
         const liveness::ThreadWord me = liveness::enter(*domain_, domain_index_);
         const core::Acquired got =
             core::lock(block_->cell, *domain_, me, platform::Deadline::never(), on_death_);
@@ -84,22 +84,23 @@ public:
     }
 
     /// Takes the lock if it is free. \return whether it was taken \throws OwnerDied
-    [[nodiscard]] bool try_lock() { return try_lock_before(platform::Deadline::poll()); }
+    [[nodiscard]] bool try_lock() const { return try_lock_before(platform::Deadline::poll()); }
 
     /// Takes the lock, waiting at most `wait` on the monotonic clock; zero or less does not wait.
     /// The owner itself waits in vain. \return whether it was taken \throws OwnerDied
     template <class Rep, class Period>
-    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) const {
         return try_lock_before(platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
-    [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool
+    try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return try_lock_before(platform::Deadline::at(moment));
     }
 
     /// Gives the lock up. \throws NotOwner when the calling thread does not hold it; nothing
     /// changes then
-    void unlock() {
+    void unlock() const {
         if (!core::held_by(block_->cell, liveness::enter(*domain_, domain_index_))) [[unlikely]]
             throw_not_owner();
         core::unlock(block_->cell);
@@ -111,7 +112,7 @@ public:
     /// else was
     ///         quicker, or the lock is in order
     /// \crash  if this process dies in repair, or repair throws, the lock is as dead as before
-    bool recover(const std::function<void()>& repair = [] {});
+    bool recover(const std::function<void()>& repair = [] {}) const;
 
     /// Who holds the lock at this moment; empty when it is free. Never blocks.
     [[nodiscard]] std::optional<Owner> owner() const;
@@ -137,15 +138,17 @@ public:
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::lock;
     [[nodiscard]] arena::Crossing crossing() const;
+    /// How the object that it lies in does.
+    [[nodiscard]] arena::Crossing crossing_of_whole() const;
     static Lock arrive(const arena::Crossing& crossing);
     /// @}
 
 private:
     static arena::Identity identity() noexcept;
     static Lock named(std::string_view name, arena::OpenMode mode, on_owner_death policy);
-    [[nodiscard]] bool try_lock_before(platform::Deadline deadline);
-    [[nodiscard]] bool settle(core::Acquired got);
-    void run_repair(const std::function<void()>& repair);
+    [[nodiscard]] bool try_lock_before(platform::Deadline deadline) const;
+    [[nodiscard]] bool settle(core::Acquired got) const;
+    void run_repair(const std::function<void()>& repair) const;
     [[noreturn]] void throw_not_owner() const;
     [[nodiscard]] std::string describe_owner() const;
 
@@ -155,6 +158,7 @@ private:
     core::OnDeath on_death_;
     arena::Object object_;
     std::function<void()> repair_;
+    bool is_part_ = true; ///< of another object, which alone can cross
 };
 
 } // namespace multifork

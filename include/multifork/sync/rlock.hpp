@@ -65,7 +65,7 @@ public:
 
     /// Takes the lock, waiting as long as it takes, or holds it once more.
     /// \throws OwnerDied  when its owner died; it is not taken
-    void lock() {
+    void lock() const {
         if (!hold_once_more()) {
             lock_.lock();
             hold_first();
@@ -74,28 +74,31 @@ public:
 
     /// Takes the lock if it is free or the caller's own. \return whether it was taken
     /// \throws OwnerDied
-    [[nodiscard]] bool try_lock() { return hold_once_more() || (lock_.try_lock() && hold_first()); }
+    [[nodiscard]] bool try_lock() const {
+        return hold_once_more() || (lock_.try_lock() && hold_first());
+    }
 
     /// Takes the lock, waiting at most `wait` on the monotonic clock; zero or less does not wait.
     /// \return whether it was taken \throws OwnerDied
     template <class Rep, class Period>
-    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) const {
         return hold_once_more() || (lock_.try_lock_for(wait) && hold_first());
     }
     template <class Clock, class Duration>
-    [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool
+    try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return hold_once_more() || (lock_.try_lock_until(moment) && hold_first());
     }
 
     /// Holds the lock once less; gives it up with the last.
     /// \throws NotOwner when the calling thread does not hold it; nothing changes then
-    void unlock();
+    void unlock() const;
 
     /// How often the calling thread holds the lock; 0 when it does not.
     [[nodiscard]] std::uint64_t depth() const;
 
     /// As Lock::recover(). In `repair` the lock is held once.
-    bool recover(const std::function<void()>& repair = [] {});
+    bool recover(const std::function<void()>& repair = [] {}) const;
 
     /// Who holds the lock at this moment; empty when it is free. Never blocks.
     [[nodiscard]] std::optional<Owner> owner() const { return lock_.owner(); }
@@ -126,7 +129,7 @@ private:
     [[nodiscard]] bool held() const {
         return core::held_by(block_->lock.cell, liveness::enter(lock_.domain()));
     }
-    [[nodiscard]] bool hold_once_more() {
+    [[nodiscard]] bool hold_once_more() const {
         if (!held())
             return false;
         // relaxed: between two stores of the same thread
@@ -134,7 +137,7 @@ private:
                             std::memory_order_relaxed);
         return true;
     }
-    bool hold_first() noexcept {
+    bool hold_first() const noexcept {
         block_->depth.store(1, std::memory_order_relaxed); // only this thread reads it
         return true;
     }

@@ -47,6 +47,7 @@ public:
     /// Makes a lock that the next who comes after a writer's death repairs, be it a reader or a
     /// writer: `repair` runs alone. If it throws, the lock stays dead and the exception leaves
     /// lock() or lock_shared().
+    /// See Lock about where such a lock can go.
     explicit RWLock(std::function<void()> repair);
 
     /// \name Named locks, for programs that are not related
@@ -63,45 +64,48 @@ public:
     /// Waits until nobody writes or reads, and writes.
     /// \throws OwnerDied      when a writer died; the lock is not taken
     /// \throws WouldDeadlock  when the calling thread reads or writes already
-    void lock() { static_cast<void>(lock_before(platform::Deadline::never())); }
+    void lock() const { static_cast<void>(lock_before(platform::Deadline::never())); }
     /// Writes if nobody writes or reads. \return whether the lock was taken \throws OwnerDied
-    [[nodiscard]] bool try_lock() { return lock_before(platform::Deadline::poll()); }
+    [[nodiscard]] bool try_lock() const { return lock_before(platform::Deadline::poll()); }
     /// Waits at most `wait` on the monotonic clock; zero or less does not wait.
     /// \return whether the lock was taken \throws OwnerDied
     template <class Rep, class Period>
-    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) const {
         return lock_before(platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
-    [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    [[nodiscard]] bool
+    try_lock_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return lock_before(platform::Deadline::at(moment));
     }
     /// \throws NotOwner when the calling thread does not write; nothing changes then
-    void unlock();
+    void unlock() const;
 
     /// Waits until nobody writes or waits to write, and reads. A thread may read several times, and
     /// unlocks as often.
     /// \throws OwnerDied       when a writer died; the lock is not taken
     /// \throws WouldDeadlock   when the calling thread writes
     /// \throws TooManyThreads  when 1024 threads read already
-    void lock_shared() { static_cast<void>(lock_shared_before(platform::Deadline::never())); }
+    void lock_shared() const { static_cast<void>(lock_shared_before(platform::Deadline::never())); }
     /// Reads if nobody writes or waits to. \return whether the lock was taken
     /// \throws OwnerDied, TooManyThreads
-    [[nodiscard]] bool try_lock_shared() { return lock_shared_before(platform::Deadline::poll()); }
+    [[nodiscard]] bool try_lock_shared() const {
+        return lock_shared_before(platform::Deadline::poll());
+    }
     template <class Rep, class Period>
-    [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& wait) {
+    [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& wait) const {
         return lock_shared_before(platform::Deadline::after(wait));
     }
     template <class Clock, class Duration>
     [[nodiscard]] bool
-    try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& moment) {
+    try_lock_shared_until(const std::chrono::time_point<Clock, Duration>& moment) const {
         return lock_shared_before(platform::Deadline::at(moment));
     }
     /// \throws NotOwner when the calling thread does not read; nothing changes then
-    void unlock_shared();
+    void unlock_shared() const;
 
     /// Makes a lock whose writer died whole again; see Lock::recover().
-    bool recover(const std::function<void()>& repair = [] {});
+    bool recover(const std::function<void()>& repair = [] {}) const;
 
     /// Who writes at this moment; empty when nobody does. Never blocks.
     [[nodiscard]] std::optional<Owner> writer() const;
@@ -125,9 +129,9 @@ public:
 private:
     RWLock(arena::Object object, on_owner_death policy);
     static RWLock named(std::string_view name, arena::OpenMode mode, on_owner_death policy);
-    [[nodiscard]] bool lock_before(platform::Deadline deadline);
-    [[nodiscard]] bool lock_shared_before(platform::Deadline deadline);
-    void run_repair(const std::function<void()>& repair);
+    [[nodiscard]] bool lock_before(platform::Deadline deadline) const;
+    [[nodiscard]] bool lock_shared_before(platform::Deadline deadline) const;
+    void run_repair(const std::function<void()>& repair) const;
 
     core::RwLockCell* cell_;
     liveness::Domain* domain_;
