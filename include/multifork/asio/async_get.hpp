@@ -64,13 +64,12 @@ public:
     explicit ConnectionSource(Connection<T>& connection) : connection_(&connection) {}
 
     [[nodiscard]] std::optional<Result> take() {
-        if (!connection_->poll())
+        // Never recv() after poll(): of a message through a socket a part may be there, and of one
+        // in a pipe another process may have the better of this one.
+        Result message = connection_->try_recv();
+        if (!message && !connection_->ended())
             return std::nullopt;
-        try {
-            return std::optional<Result>(std::in_place, connection_->recv());
-        } catch (const EndOfStream&) {
-            return std::optional<Result>(std::in_place, std::nullopt);
-        }
+        return std::optional<Result>(std::in_place, std::move(message));
     }
     [[nodiscard]] int descriptor() { return watched_.watch(*connection_); }
 
