@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <span>
 #include <string>
 #include <thread>
@@ -66,6 +67,34 @@ std::vector<std::byte> bytes_of(const std::string& message) {
 void write(int socket, std::span<const std::byte> bytes) {
     BOOST_TEST_REQUIRE(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
                        static_cast<ssize_t>(bytes.size()));
+}
+
+Coroutine receive_one(mp::Connection<int>& from) {
+    static_cast<void>(co_await mp::async_recv(from));
+}
+Coroutine wait_for(const mp::AnyConnection& what) {
+    co_await mp::async_wait(what);
+}
+
+/// Whether these end with ConnectionClosed when `here` is closed, and `there` sees the end.
+void expect_close_to_end_all(mp::Connection<int>& here, mp::Connection<int>& there) {
+    asio::io_context io;
+    int closed = 0;
+    const auto count = [&](std::exception_ptr error) {
+        BOOST_TEST_REQUIRE((error != nullptr));
+        BOOST_CHECK_THROW(std::rethrow_exception(error), mp::ConnectionClosed);
+        ++closed;
+    };
+    asio::co_spawn(io, receive_one(here), count);
+    asio::co_spawn(io, receive_one(here), count);
+    asio::co_spawn(io, wait_for(here), count);
+    io.run_for(20ms);
+    BOOST_TEST(closed == 0);
+    here.close();
+    io.restart();
+    io.run();
+    BOOST_TEST(closed == 3);
+    BOOST_CHECK_THROW(static_cast<void>(there.recv()), mp::EndOfStream);
 }
 
 } // namespace
@@ -144,6 +173,34 @@ BOOST_AUTO_TEST_CASE(who_comes_too_late_for_a_message_does_not_hold_up_the_other
     support::run(io, receive(here, there));
     BOOST_TEST(taken.load() == rounds);
     BOOST_TEST(!here.poll());
+}
+
+BOOST_AUTO_TEST_CASE(closing_a_socket_ends_what_waits_for_it) {
+    SocketPair pair;
+    auto here = mp::connection_from<int>(pair.take(0));
+    auto there = mp::connection_from<int>(pair.take(1));
+    expect_close_to_end_all(here, there);
+}
+
+BOOST_AUTO_TEST_CASE(closing_a_pipe_ends_what_waits_for_it) {
+    auto [here, there] = mp::Pipe<int>();
+    expect_close_to_end_all(here, there);
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_that_is_cancelled_leaves_a_socket_open) {
+    SocketPair pair;
+    auto here = mp::connection_from<int>(pair.take(0));
+    auto there = mp::connection_from<int>(pair.take(1));
+    asio::io_context io;
+    const auto give_up = [](mp::Connection<int>& from, mp::Connection<int>& to) -> Coroutine {
+        const auto next = co_await (mp::async_recv(from) || support::pause(20ms));
+        BOOST_TEST(next.index() == 1u);
+        to.send(7);
+        co_await mp::async_wait(from);
+        const auto message = co_await mp::async_recv(from);
+        BOOST_TEST(message.value() == 7);
+    };
+    support::run(io, give_up(here, there));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -171,6 +171,28 @@ BOOST_AUTO_TEST_CASE(processes_are_joined_with_their_exit_codes) {
         BOOST_TEST(codes[i] == (i % 10 == 9 ? -SIGKILL : static_cast<int>(i % 10)));
 }
 
+BOOST_AUTO_TEST_CASE(a_process_object_may_go_while_its_end_is_awaited) {
+    mp::Queue<int> go{1};
+    auto child = std::make_unique<mp::Process>([go]() mutable { static_cast<void>(go.get()); });
+    child->start();
+    asio::io_context io;
+    bool ended = false;
+    const auto wait_for = [&](const mp::Process& one) -> Coroutine {
+        co_await mp::async_wait(one);
+        ended = true;
+    };
+    std::exception_ptr error;
+    asio::co_spawn(io, wait_for(*child), [&](std::exception_ptr thrown) { error = thrown; });
+    io.run_for(20ms);
+    BOOST_TEST(!ended);
+    go.put(1);
+    child.reset(); // joins it
+    io.restart();
+    io.run();
+    BOOST_TEST((error == nullptr));
+    BOOST_TEST(ended);
+}
+
 BOOST_AUTO_TEST_CASE(a_join_before_start_is_refused) {
     asio::io_context io;
     mp::Process child{[] {}};

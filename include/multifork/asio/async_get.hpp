@@ -2,9 +2,9 @@
 
 #include <multifork/asio/await_ready.hpp>
 #include <multifork/asio/event_bell.hpp>
+#include <multifork/asio/watched.hpp>
 #include <multifork/channel/connection.hpp>
 #include <multifork/channel/queue.hpp>
-#include <multifork/channel/waitable.hpp>
 #include <multifork/pool/future.hpp>
 
 #include <atomic>
@@ -20,21 +20,6 @@ namespace multifork {
 
 namespace detail {
 
-/// What has a Readiness, made when it is needed.
-class WatchedSource {
-public:
-    [[nodiscard]] int watch(const Waitable& what) {
-        if (readiness_)
-            readiness_->rearm();
-        else
-            readiness_.emplace(what);
-        return readiness_->fd();
-    }
-
-private:
-    std::optional<Readiness> readiness_;
-};
-
 template <class T>
 class QueueSource {
 public:
@@ -49,11 +34,12 @@ public:
             return std::nullopt;
         return std::optional<Result>(std::in_place, std::move(item));
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(queue_); }
+    void watch(DescriptorSet& into) { watched_.begin(Waitable(queue_), into); }
+    void rearm() { watched_.rearm(); }
 
 private:
     Queue<T> queue_;
-    WatchedSource watched_;
+    Watched watched_;
 };
 
 template <class T>
@@ -71,11 +57,12 @@ public:
             return std::nullopt;
         return std::optional<Result>(std::in_place, std::move(message));
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(*connection_); }
+    void watch(DescriptorSet& into) { watched_.begin(*connection_, into); }
+    void rearm() { watched_.rearm(); }
 
 private:
     Connection<T>* connection_;
-    WatchedSource watched_;
+    Watched watched_;
 };
 
 /// Where the thread that makes a future ready says so. For other threads the future is not ready as
@@ -110,26 +97,25 @@ public:
         else
             return std::optional<Result>(std::in_place, std::move(future_.shared_state()->value()));
     }
-    [[nodiscard]] int descriptor() {
-        if (arrival_ == nullptr) {
-            arrival_ = std::make_shared<FutureArrival>();
-            // Weak: an operation that was cancelled wants to hear nothing.
-            future_.add_done_callback([weak = std::weak_ptr(arrival_)](const Future<T>& done) {
-                const auto arrival = weak.lock();
-                if (arrival == nullptr)
-                    return;
-                try {
-                    arrival->error = done.exception();
-                } catch (...) { // it was cancelled
-                    arrival->error = std::current_exception();
-                }
-                // release: pairs with the acquire above
-                arrival->rung.store(true, std::memory_order_release);
-                arrival->bell.ring();
-            });
-        }
-        return arrival_->bell.descriptor();
+    void watch(DescriptorSet& into) {
+        arrival_ = std::make_shared<FutureArrival>();
+        into.add(arrival_->bell.descriptor());
+        // Weak: an operation that was cancelled wants to hear nothing.
+        future_.add_done_callback([weak = std::weak_ptr(arrival_)](const Future<T>& done) {
+            const auto arrival = weak.lock();
+            if (arrival == nullptr)
+                return;
+            try {
+                arrival->error = done.exception();
+            } catch (...) { // it was cancelled
+                arrival->error = std::current_exception();
+            }
+            // release: pairs with the acquire above
+            arrival->rung.store(true, std::memory_order_release);
+            arrival->bell.ring();
+        });
     }
+    void rearm() noexcept {} // it rings once
 
 private:
     Future<T> future_;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <multifork/error.hpp>
+#include <multifork/asio/watched.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/compose.hpp>
@@ -12,13 +12,9 @@
 #include <boost/system/system_error.hpp>
 #include <boost/version.hpp>
 
-#include <fcntl.h>
-
-#include <cerrno>
 #include <exception>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -47,9 +43,10 @@ namespace multifork::detail {
 ///
 ///   Result                              what the operation gives; std::monostate for nothing
 ///   std::optional<Result> take()        without waiting; nothing: not there yet
-///   int descriptor()                    readable as soon as take() is worth a try, from now on
+///   void watch(DescriptorSet&)          once: adds what is readable when take() is worth a try
+///   void rearm()                        before each further wait
 ///
-/// and may throw from both, which is what the operation throws.
+/// and may throw from all, which is what the operation throws.
 template <class Source>
 class AwaitReady {
 public:
@@ -103,16 +100,14 @@ private:
     using Descriptor = boost::asio::posix::stream_descriptor;
 
     void watch(const boost::asio::any_io_executor& executor) {
-        const int descriptor = source_->descriptor();
         if (descriptor_ != nullptr)
-            return;
-        // One of its own: several operations may wait for the same process, and epoll takes a
-        // number once.
-        const int own = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-        if (own < 0)
-            throw std::system_error(errno, std::generic_category(),
-                                    "no descriptor left to wait with");
-        descriptor_ = std::make_unique<Descriptor>(executor, own);
+            return source_->rearm();
+        // Asio gets no descriptor of anybody else, nor a copy: it makes what it gets non-blocking,
+        // for all that share it.
+        DescriptorSet set;
+        source_->watch(set);
+        descriptor_ = std::make_unique<Descriptor>(executor, set.descriptor());
+        set.release(); // not before: a constructor that throws has not taken it
     }
 
     std::optional<Source> source_;
