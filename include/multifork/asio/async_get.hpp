@@ -79,6 +79,13 @@ public:
     using Result = std::conditional_t<Take && !std::is_void_v<T>, Stored<T>, std::monostate>;
 
     explicit ReadyFuture(Future<T> future) : future_(std::move(future)) {}
+    ReadyFuture(ReadyFuture&&) noexcept = default;
+    ReadyFuture& operator=(ReadyFuture&&) = delete;
+    ~ReadyFuture() {
+        // Who waits for a future again and again must not leave something in it each time.
+        if (arrival_ != nullptr)
+            future_.shared_state()->drop_callbacks(arrival_.get());
+    }
 
     [[nodiscard]] std::optional<Result> take() {
         // acquire: pairs with the release below; `error` is there
@@ -98,10 +105,10 @@ public:
             return std::optional<Result>(std::in_place, std::move(future_.shared_state()->value()));
     }
     void watch(DescriptorSet& into) {
-        arrival_ = std::make_shared<FutureArrival>();
-        into.add(arrival_->bell.descriptor());
-        // Weak: an operation that was cancelled wants to hear nothing.
-        future_.add_done_callback([weak = std::weak_ptr(arrival_)](const Future<T>& done) {
+        auto made = std::make_shared<FutureArrival>();
+        into.add(made->bell.descriptor());
+        // Weak: what is being called cannot be dropped any more.
+        const auto ring = [weak = std::weak_ptr(made)](const Future<T>& done) {
             const auto arrival = weak.lock();
             if (arrival == nullptr)
                 return;
@@ -113,7 +120,9 @@ public:
             // release: pairs with the acquire above
             arrival->rung.store(true, std::memory_order_release);
             arrival->bell.ring();
-        });
+        };
+        future_.add_done_callback_of(made.get(), ring);
+        arrival_ = std::move(made);
     }
     void rearm() noexcept {} // it rings once
 
