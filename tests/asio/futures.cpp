@@ -173,6 +173,43 @@ BOOST_AUTO_TEST_CASE(a_slow_callback_of_a_future_holds_nobody_up) {
     io.run();
 }
 
+// The bell is rung in the parent, and heard in both.
+BOOST_AUTO_TEST_CASE(a_forked_child_is_told_that_its_parent_goes_on_waiting) {
+    mp::Promise<int> promise;
+    asio::io_context io;
+    std::exception_ptr error;
+    bool ended = false;
+    const auto wait_for = [](mp::Future<int> one) -> Coroutine { co_await mp::async_wait(one); };
+    asio::co_spawn(io, wait_for(promise.get_future()), [&](std::exception_ptr thrown) {
+        error = thrown;
+        ended = true;
+    });
+    io.run_for(20ms);
+    io.notify_fork(asio::io_context::fork_prepare);
+    mp::Process child{[&] {
+        io.notify_fork(asio::io_context::fork_child);
+        io.restart();
+        io.run();
+        try {
+            if (error != nullptr)
+                std::rethrow_exception(error);
+        } catch (const mp::Error&) {
+            return;
+        }
+        ::_exit(1);
+    }};
+    child.start();
+    io.notify_fork(asio::io_context::fork_parent);
+    BOOST_TEST(!ended);
+    promise.set_value(1);
+    io.restart();
+    io.run();
+    BOOST_TEST(ended);
+    BOOST_TEST((error == nullptr));
+    child.join();
+    BOOST_TEST(child.exitcode().value() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(processes_are_joined_with_their_exit_codes) {
     asio::io_context io;
     std::vector<mp::Process> children;

@@ -7,6 +7,9 @@
 #include <multifork/channel/queue.hpp>
 #include <multifork/pool/future.hpp>
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <concepts>
 #include <exception>
@@ -68,6 +71,7 @@ private:
 /// Where the thread that makes a future ready says so. For other threads the future is not ready as
 /// long as callbacks run, so what came of it is noted here.
 struct FutureArrival {
+    const ::pid_t made_by = ::getpid();
     EventBell bell;
     std::exception_ptr error;
     std::atomic<bool> rung{false};
@@ -83,7 +87,8 @@ public:
     ReadyFuture& operator=(ReadyFuture&&) = delete;
     ~ReadyFuture() {
         // Who waits for a future again and again must not leave something in it each time.
-        if (arrival_ != nullptr)
+        // (Not in a forked child, which may find the future locked for ever.)
+        if (arrival_ != nullptr && arrival_->made_by == ::getpid())
             future_.shared_state()->drop_callbacks(arrival_.get());
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/asio/watched.hpp>
+#include <multifork/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/compose.hpp>
@@ -12,9 +13,13 @@
 #include <boost/system/system_error.hpp>
 #include <boost/version.hpp>
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <exception>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -61,7 +66,8 @@ public:
         static_assert(!std::is_same_v<Executor, asio::system_executor>,
                       "this completion token belongs to no io_context: co_await the operation, or "
                       "give boost::asio::bind_executor(io_context, handler)");
-        if (!std::exchange(begun_, true)) {
+        if (begun_by_ == 0) {
+            begun_by_ = ::getpid();
             self.reset_cancellation_state(asio::enable_total_cancellation());
             const Executor executor = self.get_executor();
             asio::post(executor, std::move(self));
@@ -69,7 +75,12 @@ public:
         }
         std::exception_ptr error;
         std::optional<Result> result;
-        if (self.cancelled() != asio::cancellation_type::none) {
+        if (begun_by_ != ::getpid()) {
+            error = std::make_exception_ptr(
+                Error(std::errc::operation_not_permitted,
+                      "this operation was begun by the parent of this process, which goes on with "
+                      "it; begin one here, in an io_context of this process"));
+        } else if (self.cancelled() != asio::cancellation_type::none) {
             error = std::make_exception_ptr(
                 boost::system::system_error(asio::error::operation_aborted));
         } else {
@@ -112,7 +123,7 @@ private:
 
     std::optional<Source> source_;
     std::unique_ptr<Descriptor> descriptor_;
-    bool begun_ = false;
+    ::pid_t begun_by_ = 0; // a forked child hears of none of the wake-ups, and takes nothing
 };
 
 template <class Result>
