@@ -127,14 +127,24 @@ private:
 };
 
 /// What happens with a lock, step by step: beside a lost update in real time.
-void add_cure(Picture& picture) {
+/// \return false when it did not go as it should
+bool add_cure(Picture& picture) {
     const RaceDemo stepped = stepped_counter(name);
     Tally cured =
         race_by_steps([&](bool yes) { return stepped.make(yes, 2); }, true, 1, [](double) {});
-    if (!cured.example)
-        return;
+    for (const std::string& line : cured.fallen)
+        fmt::print("{}\n", paint(Ink::bad, fmt::format("{} {}", glyphs().cross, line)));
+    if (!cured.fallen.empty() || !cured.example) {
+        paragraph("Not all processes lived to the end, so there is no picture.");
+        return false;
+    }
+    if (cured.wrong != 0) {
+        paragraph("With a Lock an update was lost. That must not happen: this is a bug.", Ink::bad);
+        return false;
+    }
     cured.example->title = "With the cure: Lock (step by step)";
     picture.panels.push_back(*cured.example);
+    return true;
 }
 
 int show_timeline(PictureFile& file, const std::string& path) {
@@ -153,7 +163,12 @@ int show_timeline(PictureFile& file, const std::string& path) {
                               "of {} increments, none was found whose times leave no doubt. Try "
                               "once more, or give the program two processors.",
                               count_of(run.attempts, "traced run"), grouped(run.expected)));
-        return success;
+        if (!file.is_wanted())
+            return success;
+        paragraph(fmt::format("So there is no picture, and nothing was written to {}. With --step "
+                              "there is one every time.",
+                              printable(path)));
+        return failure;
     }
     paragraph(fmt::format("Two processes without a lock once more; this time they write down every "
                           "load and store, with its time. They lost {} of {} increments. This is "
@@ -167,9 +182,11 @@ int show_timeline(PictureFile& file, const std::string& path) {
                     {}};
     picture.panels.push_back(tell_story(run));
     if (file.is_wanted()) {
-        add_cure(picture);
+        fmt::print("\n");
+        if (!add_cure(picture))
+            return failure;
         file.write(picture);
-        fmt::print("\nThe picture is in {}.\n", printable(path));
+        fmt::print("The picture is in {}.\n", printable(path));
     }
     return success;
 }
@@ -180,8 +197,9 @@ int race_counter(int argc, char** argv) {
                     "Lock, with a Semaphore(1), and with an atomic fetch_add. Then shows how an\n"
                     "update gets lost.\n",
                     "\nns/add is the time for all increments together, divided by their number.\n"
-                    "\nExit status: 0 when no protected variant lost an update, 1 when one did or "
-                    "a\nprocess died, 2 when the command line is wrong.\n");
+                    "\nExit status: 0 when no protected variant lost an update, 1 when one did, a\n"
+                    "process died, or the picture that --trace wants cannot be had, 2 when the\n"
+                    "command line is wrong.\n");
     options.add_number("processes", "that many", 4, 1, 256);
     options.add_number("increments", "each adds", 1'000'000, 1, largest_count);
     options.add_flag("no-timeline", "only the table");
@@ -191,8 +209,12 @@ int race_counter(int argc, char** argv) {
     options.add_flag("short", "fewer increments, or runs");
     if (!options.parse(argc, argv))
         return success;
-    if (options.flag("step"))
+    if (options.flag("step")) {
+        options.refuse({"processes", "increments", "no-timeline"},
+                       "with --step: its two processes add 1 once in each run");
         return show_race(stepped_counter(name), options);
+    }
+    options.refuse({"runs"}, "without --step");
     const auto processes = options.number("processes");
     auto increments = options.number("increments");
     if (options.flag("short") && !options.given("increments"))

@@ -30,8 +30,7 @@ public:
     }
     void set_up() override {
         flag_.store(0);
-        waker_done_.store(0);
-        hung_.store(0);
+        round_.store(round_.load() + 1);
     }
     void work(std::size_t me, Actor& actor) override {
         if (me == sleeper)
@@ -40,7 +39,7 @@ public:
             set_flag(actor);
     }
     Verdict judge(const std::vector<std::size_t>& stuck) override {
-        if (!stuck.empty() || hung_.load() != 0)
+        if (!stuck.empty() || hung_.load() == round_.load())
             return {true, "The flag is set and the bell has rung, and the sleeper sleeps: nobody "
                           "will wake it any more."};
         return {false, "The sleeper has seen the flag."};
@@ -57,10 +56,14 @@ public:
         return !holds_it && (bell_.waiters() > 0 || owner.has_value());
     }
     std::string stuck_text(std::size_t, const mp::lab::Step&) override { return "sleeps for ever"; }
-    /// The waker is done and the sleeper is on the list: no guess, it would stay there.
+    /// The waker is done and the sleeper is on the list, both in one round: no guess, it would stay
+    /// there. The round may end between the two looks, and in the next one a sleeper may well be on
+    /// the list: so what is noted is the round that the waker was done with. Who is woken in a
+    /// later round for nothing looks at the flag again, with the cure.
     void watch() override {
-        if (waker_done_.load() != 0 && bell_.waiters() > 0) {
-            hung_.store(1);
+        const std::int64_t done = waker_done_.load();
+        if (done == round_.load() && bell_.waiters() > 0) {
+            hung_.store(done);
             bell_.notify_one();
         }
     }
@@ -113,13 +116,14 @@ private:
         });
         if (cured_)
             actor.release(lock_, lock_name);
-        waker_done_.store(1);
+        waker_done_.store(round_.load());
     }
 
     bool cured_;
     mp::Value<int> flag_{0};
-    mp::Value<int> waker_done_{0};
-    mp::Value<int> hung_{0};
+    mp::Value<std::int64_t> round_{0};
+    mp::Value<std::int64_t> waker_done_{-1}; // the last round in which it was
+    mp::Value<std::int64_t> hung_{-1};       // the last round in which the sleeper did
     mp::Value<int> sleeper_pid_{0};
     mp::Lock lock_;
     mp::Condition bell_;

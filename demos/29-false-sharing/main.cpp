@@ -61,7 +61,8 @@ void draw_to_scale(std::vector<Chronicle>& panels) {
 Outcome count(int processes, std::int64_t increments, std::size_t stride) {
     const auto width = static_cast<std::size_t>(processes);
     mp::RawArray<std::int64_t> numbers(width * stride);
-    const mp::lab::Trace trace(width, parts + 2);
+    // A part is rounded down, so there may be nearly twice as many: 9 increments are 9 of 1.
+    const mp::lab::Trace trace(width, 2 * parts + 2);
     const auto work = [&](int me) {
         auto own = numbers[static_cast<std::size_t>(me) * stride];
         auto lane = trace.lane(static_cast<std::size_t>(me));

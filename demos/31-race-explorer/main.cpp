@@ -73,6 +73,14 @@ public:
                    "--replay \"{}\"\n",
                    name, program_.name, processes_, bad);
         Played other = play(program_, processes_, true, {});
+        if (report(other.fallen))
+            return failure;
+        if (other.verdict.wrong) {
+            paragraph(fmt::format("It went wrong {}. That must not happen: this is a bug.",
+                                  program_.with),
+                      Ink::bad);
+            return failure;
+        }
         played.told.title = program_.without + ", in the order " + bad;
         other.told.title = program_.with + ", one after the other";
         write({played.told, other.told});
@@ -203,12 +211,21 @@ int main(int argc, char** argv) {
             return success;
         if (options.flag("exhaustive") && options.given("replay"))
             throw UsageError("--exhaustive runs all orders, --replay one: choose");
+        const bool replays = options.given("replay");
+        if (options.flag("exhaustive")) {
+            options.refuse({"lock"}, "with --exhaustive, which runs without it and with it");
+            options.refuse({"runs"}, "with --exhaustive, which runs each order once");
+        } else {
+            options.refuse({"limit"}, "without --exhaustive");
+            if (!replays)
+                options.refuse({"runs"}, "without --replay");
+        }
         Explorer explorer(program_named(options.text("program")),
                           static_cast<std::size_t>(options.number("processes")),
                           options.flag("lock"), options.text("trace"));
         if (options.flag("exhaustive"))
             return explorer.exhaustive(options.number("limit"));
-        if (options.given("replay"))
+        if (replays)
             return explorer.replay(options.text("replay"), options.number("runs"));
         return explorer.by_hand();
     });

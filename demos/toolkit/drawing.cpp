@@ -29,7 +29,7 @@ Drawing::Drawing(const Chronicle& panel, int width) : panel_(panel), width_(widt
     }
     times_ = static_cast<int>(widest_time * small_letter) + (width < 480 ? 14 : 28);
     state_ = panel.state_title.empty() ? 8 : static_cast<int>(widest_state * letter) + 12;
-    const auto lanes = static_cast<int>(panel.lanes.size());
+    const auto lanes = std::max(1, static_cast<int>(panel.lanes.size()));
     width_ = std::max(width, times_ + state_ + lanes * narrowest_lane);
     lane_ = (width_ - times_ - state_) / static_cast<double>(lanes);
     text_columns_ = std::max(4, static_cast<int>((lane_ - 26) / letter));

@@ -56,6 +56,16 @@ bool Options::given(const std::string& name) const {
     return parser_->result.count(name) > 0;
 }
 
+bool Options::flag(const std::string& name) const {
+    return parser_->result[name].as<bool>(); // --step=false is none
+}
+
+void Options::refuse(std::initializer_list<const char*> names, const std::string& when) const {
+    for (const char* const name : names)
+        if (flags_.contains(name) ? flag(name) : given(name))
+            throw UsageError(fmt::format("there is no use for --{} {}", name, when));
+}
+
 void Options::add_number(const std::string& name, const std::string& help, std::int64_t otherwise,
                          std::int64_t least, std::int64_t most) {
     // Taken as text, so that a wrong number gets a message that says what would be right.
@@ -67,6 +77,7 @@ void Options::add_number(const std::string& name, const std::string& help, std::
 
 void Options::add_flag(const std::string& name, const std::string& help) {
     parser_->options.add_options()(name, help);
+    flags_.insert(name);
 }
 
 void Options::add_short(std::map<std::string, std::int64_t> numbers) {
@@ -81,6 +92,7 @@ void Options::add_text(const std::string& name, const std::string& help,
                        const std::string& placeholder, const std::string& otherwise) {
     parser_->options.add_options()(
         name, help, cxxopts::value<std::string>()->default_value(otherwise), placeholder);
+    texts_.emplace(name, placeholder);
 }
 
 void Options::add_operands(const std::string& placeholder) {
@@ -97,7 +109,7 @@ bool Options::parse(int argc, char** argv) {
     } catch (const std::exception& error) {
         throw UsageError(printable(plain_quotes(error.what())));
     }
-    if (parser_->result.count("help") > 0) {
+    if (flag("help")) {
         fmt::print("{}\n{}", parser_->options.help({""}), epilogue_);
         return false;
     }
@@ -115,7 +127,10 @@ bool Options::parse(int argc, char** argv) {
                                          range.least, range.most, printable(text, 40)));
         numbers_[name] = *number;
     }
-    if (given("short"))
+    for (const auto& [name, placeholder] : texts_)
+        if (given(name) && text(name).empty())
+            throw UsageError(fmt::format("--{} takes {}, not ''", name, placeholder));
+    if (flags_.contains("short") && flag("short"))
         for (const auto& [name, number] : short_)
             if (!given(name))
                 numbers_[name] = number;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,7 +33,7 @@ public:
     void add_flag(const std::string& name, const std::string& help);
     /// --short, for a quick look: sets numbers that are not given. None: it changes nothing.
     void add_short(std::map<std::string, std::int64_t> numbers);
-    /// Any text, such as a file's name.
+    /// Any text but none, such as a file's name.
     void add_text(const std::string& name, const std::string& help, const std::string& placeholder,
                   const std::string& otherwise = "");
     /// Takes what is not an option.
@@ -43,7 +45,10 @@ public:
     [[nodiscard]] std::int64_t number(const std::string& name) const { return numbers_.at(name); }
     [[nodiscard]] std::string text(const std::string& name) const;
     [[nodiscard]] bool given(const std::string& name) const;
-    [[nodiscard]] bool flag(const std::string& name) const { return given(name); }
+    [[nodiscard]] bool flag(const std::string& name) const;
+    /// Refuses options that mean nothing as the demo was called: who gives one expects something of
+    /// it. \param when  "without --step" \throws UsageError when one was given
+    void refuse(std::initializer_list<const char*> names, const std::string& when) const;
     [[nodiscard]] const std::vector<std::string>& operands() const { return operands_; }
 
 private:
@@ -57,6 +62,8 @@ private:
     std::map<std::string, Range> ranges_;
     std::map<std::string, std::int64_t> numbers_;
     std::map<std::string, std::int64_t> short_;
+    std::set<std::string> flags_;
+    std::map<std::string, std::string> texts_; ///< their placeholders
     bool takes_operands_ = false;
     std::vector<std::string> operands_;
 };

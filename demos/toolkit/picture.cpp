@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace demo {
@@ -31,7 +32,8 @@ PictureFile::PictureFile(const std::string& path) : path_(path) {
         throw UsageError(fmt::format("--trace takes a file that ends in .html, .svg or .json, not "
                                      "'{}'",
                                      printable(path, 60)));
-    if (std::filesystem::is_directory(path))
+    std::error_code unknown; // where nobody may look: fopen() says why
+    if (std::filesystem::is_directory(path, unknown))
         cannot(path, EISDIR);
     // Somewhere else first: a demo that is interrupted leaves an old picture as it was.
     part_path_ = fmt::format("{}.{}.part", path, ::getpid());

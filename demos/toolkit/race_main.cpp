@@ -32,6 +32,10 @@ public:
         processes_ = static_cast<std::size_t>(demo.least_processes == demo.most_processes
                                                   ? demo.processes
                                                   : options.number("processes"));
+        if (step_)
+            options.refuse({"rounds"}, "with --step, which takes --runs");
+        else
+            options.refuse({"runs"}, "without --step; real timing takes --rounds");
         if (short_ && !options.given(step_ ? "runs" : "rounds"))
             rounds_ = std::min<std::int64_t>(rounds_, step_ ? 20 : 5'000);
     }

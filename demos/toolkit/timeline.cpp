@@ -50,7 +50,7 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
     const int state_width = state_title.empty() ? 0 : std::max(columns(state_title), 7);
     const int room = terminal().width - 2 - time_width - 3 - state_width;
     // What does not fit beside the others is cut.
-    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 7, 26);
+    const int lane_width = std::clamp(room / static_cast<int>(lanes.size()), 5, 26);
 
     std::string line = repeat(" ", time_width - 2) + paint(Ink::quiet, "time") + "   ";
     for (std::size_t lane = 0; lane < lanes.size(); ++lane)
@@ -96,6 +96,8 @@ void draw_timeline(const std::vector<std::string>& lanes, const std::string& sta
         if (moment.shape == Moment::Shape::opens || moment.shape == Moment::Shape::closes)
             open[moment.lane] = moment.shape == Moment::Shape::opens;
     }
+    if (lane_width < 7)
+        paragraph("A wider terminal has room for whole words.", Ink::quiet);
 }
 
 } // namespace demo

@@ -67,7 +67,8 @@ void check_identity(const SegmentHeader& header, const Identity& wanted, std::st
                                  ::strnlen(header.type_name.data(), header.type_name.size()));
     const std::string type = stored_type_name(wanted.type_name);
     if (header.root_kind != static_cast<std::uint32_t>(wanted.kind) || found != type ||
-        (header.root_bytes != wanted.root_bytes && !wanted.any_size))
+        (wanted.any_size ? header.root_bytes < wanted.least_bytes
+                         : header.root_bytes != wanted.root_bytes))
         throw LayoutMismatch(fmt::format("'{}' exists, but as an object of {} bytes with element "
                                          "type '{}', not as the {} of {} bytes with "
                                          "element type '{}' that was asked for; use the same type "

@@ -41,6 +41,15 @@ public:
     /// What to wait for: something in shared memory, or a descriptor.
     [[nodiscard]] virtual std::shared_ptr<Source> source() { return nullptr; }
     [[nodiscard]] virtual int descriptor() { return -1; }
+    /// A socket, which stays open as long as somebody has `keep`, and what is readable once this
+    /// process has closed the connection; -1 both for what lies in shared memory.
+    struct Held {
+        std::shared_ptr<const void> keep;
+        int socket = -1;
+        int closed = -1;
+    };
+    /// \throws ConnectionClosed
+    [[nodiscard]] virtual Held hold() { return {}; }
 
     /// \throws Error when this kind of link takes none
     virtual void send_fd(int fd);

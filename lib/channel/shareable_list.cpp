@@ -194,7 +194,7 @@ ShareableList ShareableList::create(std::string_view name, const std::vector<Ite
     return make(name, items);
 }
 ShareableList ShareableList::open(std::string_view name) {
-    return ShareableList(SharedMemory::named(name, arena::OpenMode::open, 0,
+    return ShareableList(SharedMemory::named(name, arena::OpenMode::open, sizeof(Header),
                                              arena::Kind::shared_list, [](std::byte*) {}));
 }
 

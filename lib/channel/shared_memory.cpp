@@ -32,6 +32,7 @@ SharedMemory SharedMemory::named(std::string_view name, arena::OpenMode mode, st
     identity.type_name = "bytes";
     identity.root_bytes = size;
     identity.any_size = true;
+    identity.least_bytes = mode == arena::OpenMode::open ? size : 0;
     identity.what = kind == arena::Kind::shared_memory ? "SharedMemory" : "ShareableList";
     SharedMemory made;
     made.state_ = std::make_shared<State>();

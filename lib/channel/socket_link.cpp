@@ -303,6 +303,11 @@ int SocketLink::descriptor() {
     return use()->socket.get();
 }
 
+Link::Held SocketLink::hold() {
+    const auto own = use();
+    return {own, own->socket.get(), own->wake.get()};
+}
+
 void SocketLink::send_fd(int fd) {
     const auto own = use();
     if (!local_)

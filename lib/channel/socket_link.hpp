@@ -37,6 +37,7 @@ public:
     bool readable() const noexcept override { return true; }
     bool writable() const noexcept override { return true; }
     int descriptor() override;
+    Held hold() override;
     void send_fd(int fd) override;
     Outcome receive_fd(int& fd, platform::Deadline deadline) override;
     std::string depart() override;

@@ -128,9 +128,31 @@ bool watch(const BarrierView& barrier, liveness::Sleep& sleep, std::uint32_t rou
     });
 }
 
+/// Sleeps until the round is over. \return waiting when the time ran out first
+BarrierState await_end(const BarrierView& barrier, std::uint32_t round,
+                       platform::Deadline deadline) {
+    for (;;) {
+        if (const BarrierState now = outcome(barrier.cell, barrier.cell.word.load(), round);
+            now != BarrierState::waiting)
+            return now; // most who were woken: the lock is not for them
+        liveness::Sleep sleep(barrier.domain);
+        {
+            Hold hold(barrier);
+            sleep.while_equal(barrier.cell.word, barrier.cell.word.load());
+            sleep.while_equal(barrier.cell.changes, barrier.cell.changes.load());
+            if (!watch(barrier, sleep, round, hold.me()))
+                break_if_waiting(barrier, hold, round);
+            if (outcome(barrier.cell, barrier.cell.word.load(), round) != BarrierState::waiting)
+                continue;
+        }
+        if (sleep.wait(deadline).timed_out)
+            return outcome(barrier.cell, barrier.cell.word.load(), round);
+    }
+}
+
 } // namespace
 
-BarrierArrival barrier_arrive(const BarrierView& barrier) {
+BarrierArrival barrier_arrive(const BarrierView& barrier, platform::Deadline deadline) {
     for (;;) {
         std::uint32_t round = 0;
         {
@@ -159,34 +181,24 @@ BarrierArrival barrier_arrive(const BarrierView& barrier) {
                             [&](const Arrival& a) { return a.name.load() == hold.me(); }))
                 return {BarrierState::would_deadlock, round, 0};
         }
-        // All are there, and an action runs: this is for the next round.
-        static_cast<void>(barrier_wait(barrier, round, platform::Deadline::never()));
+        // All are there, and an action runs: this is for the next round. That one is not broken by
+        // somebody who has no part in it.
+        if (await_end(barrier, round, deadline) == BarrierState::waiting)
+            return {BarrierState::late, round, 0};
     }
 }
 
 BarrierState barrier_wait(const BarrierView& barrier, std::uint32_t round,
                           platform::Deadline deadline) {
-    for (;;) {
-        if (const BarrierState now = outcome(barrier.cell, barrier.cell.word.load(), round);
-            now != BarrierState::waiting)
-            return now; // most who were woken: the lock is not for them
-        liveness::Sleep sleep(barrier.domain);
-        {
-            Hold hold(barrier);
-            sleep.while_equal(barrier.cell.word, barrier.cell.word.load());
-            sleep.while_equal(barrier.cell.changes, barrier.cell.changes.load());
-            if (!watch(barrier, sleep, round, hold.me()))
-                break_if_waiting(barrier, hold, round);
-            if (outcome(barrier.cell, barrier.cell.word.load(), round) != BarrierState::waiting)
-                continue;
-        }
-        if (!sleep.wait(deadline).timed_out)
-            continue;
+    if (const BarrierState end = await_end(barrier, round, deadline); end != BarrierState::waiting)
+        return end;
+    {
         Hold hold(barrier);
         if (arrived(barrier, round) < barrier.parties)
             break_if_waiting(barrier, hold, round);
-        deadline = platform::Deadline::never(); // all are there: the action decides
     }
+    // All are there: the action decides.
+    return await_end(barrier, round, platform::Deadline::never());
 }
 
 BarrierState barrier_pass(const BarrierView& barrier, std::uint32_t round) {

@@ -1,12 +1,27 @@
 #include <multifork/error.hpp>
 #include <multifork/lab/schedules.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
 namespace multifork::lab {
 
+namespace {
+
+[[noreturn]] void throw_not_deterministic(const char* what) {
+    throw InvalidArgument(fmt::format("after the same steps {} than last time: what the processes "
+                                      "do is not deterministic, so that their schedules cannot be "
+                                      "gone through",
+                                      what));
+}
+
+} // namespace
+
 bool Schedules::next() {
+    if (depth_ < choices_.size())
+        throw_not_deterministic("there are fewer to come");
     depth_ = 0;
     if (!begun_) {
         begun_ = true;
@@ -27,9 +42,7 @@ std::size_t Schedules::pick(std::span<const std::size_t> able) {
         choices_.push_back({{able.begin(), able.end()}, 0});
     const Choice& choice = choices_[depth_++];
     if (!std::ranges::equal(choice.able, able))
-        throw InvalidArgument("after the same steps other processes can go on than last time: what "
-                              "they do is not deterministic, so that their schedules cannot be "
-                              "gone through");
+        throw_not_deterministic("other processes can go on");
     return choice.able[choice.at];
 }
 

@@ -3,6 +3,7 @@
 #include "arena/named.hpp"
 #include "arena/pipe_end.hpp"
 #include "platform/log.hpp"
+#include "process/streams.hpp"
 
 #include <multifork/process/this_process.hpp>
 
@@ -79,35 +80,18 @@ void flush_iostreams() noexcept {
         }
 }
 
-/// fflush(nullptr), unless another thread is reading stdin: that one holds the stream's lock until
-/// a line comes, and fflush(nullptr) takes the lock of each stream. \return whether it was done
-bool flush_stdio() noexcept {
-    if (::ftrylockfile(stdin) != 0)
-        return false;
-    std::fflush(nullptr); // takes the lock of stdin once more; nobody begins to read meanwhile
-    ::funlockfile(stdin);
-    return true;
-}
-
 } // namespace
 
 void flush_output() noexcept {
     flush_iostreams();
-    if (flush_stdio())
-        return;
-    for (std::FILE* const stream : {stdout, stderr})
-        if (::ftrylockfile(stream) == 0) {
-            ::fflush_unlocked(stream);
-            ::funlockfile(stream);
-        }
+    flush_streams(Busy::left);
 }
 
 void end_of_child(int status, void*) {
     if (platform::log_enabled(LogLevel::info))
         platform::log(LogLevel::info, fmt::format("process exiting with exitcode {}", status));
     flush_iostreams();
-    if (!flush_stdio())
-        ::fcloseall(); // what exit() does: waits for nobody who is inside a stream
+    flush_streams(Busy::awaited); // nobody else writes what is left now
     arena::leave_named_segments();
     arena::leave_pipe_ends();
     liveness::detach_this_thread();

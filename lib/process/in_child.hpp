@@ -8,7 +8,8 @@
 
 namespace multifork::detail {
 
-/// Flushes standard output, and all else that stdio and iostreams keep.
+/// Flushes standard output, and all else that stdio and the standard iostreams keep, but waits for
+/// nobody who is inside another stream.
 void flush_output() noexcept;
 
 /// The child's last function, for on_exit(): it runs after what the child has registered with

@@ -6,6 +6,7 @@
 #include "process/self.hpp"
 #include "process/spawn.hpp"
 #include "process/start_method.hpp"
+#include "process/streams.hpp"
 
 #include <multifork/process/process.hpp>
 
@@ -124,7 +125,7 @@ void Process::start_by_fork() {
     if (child.daemon)
         detail::prepare_lifeline();
     arena::reserve_child(child.name);
-    detail::flush_output(); // or the child would say once more what the parent has not yet said
+    detail::flush_output(); // what was said before the child is to be seen before it
 
     const bool was_alone = platform::has_one_thread();
     const pid_t pid = ::fork();
@@ -200,6 +201,7 @@ void Process::start_elsewhere(StartMethod method) {
 // writes, and each that its parent has not used yet, costs a microsecond or two.
 void Process::be_the_child(bool was_alone) {
     detail::Child& child = *child_;
+    detail::drop_inherited_output();
     detail::report_to(detail::board_in(child.board));
     ::on_exit(detail::end_of_child, nullptr);
 

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 namespace multifork {
@@ -17,6 +20,12 @@ std::uint32_t checked_parties(std::size_t parties) {
 
 void nothing(std::byte*) {}
 
+/// A limit that is over before it begins: every later reader takes it for what it is.
+std::optional<std::chrono::nanoseconds>
+not_negative(std::optional<std::chrono::nanoseconds> limit) {
+    return limit ? std::max(*limit, std::chrono::nanoseconds::zero()) : limit;
+}
+
 [[noreturn]] void throw_broken() {
     throw BrokenBarrier(
         "the parties will not all meet at this barrier: one of them died there or came too late, "
@@ -30,7 +39,7 @@ Barrier::Barrier(arena::Object object, std::uint32_t parties, std::function<void
                  Timeout timeout)
     : cell_(reinterpret_cast<core::BarrierCell*>(object.data())), parties_(parties),
       domain_(&object.space().domain()), object_(std::move(object)), action_(std::move(action)),
-      timeout_(timeout) {}
+      timeout_(not_negative(timeout)) {}
 
 Barrier::Barrier(std::size_t parties, std::function<void()> action, Timeout timeout)
     : Barrier(arena::Object::make(core::barrier_bytes(checked_parties(parties)),
@@ -82,11 +91,15 @@ void Barrier::run_action(std::uint32_t round) const {
 }
 
 std::size_t Barrier::arrive_before(platform::Deadline deadline) const {
-    const core::BarrierArrival arrival = core::barrier_arrive(view());
+    const core::BarrierArrival arrival = core::barrier_arrive(view(), deadline);
     core::BarrierState end = arrival.state;
     if (end == core::BarrierState::would_deadlock)
         throw WouldDeadlock("a barrier's action arrives at this barrier: it would wait for itself; "
                             "let it do without");
+    if (end == core::BarrierState::late)
+        throw BrokenBarrier(
+            "the time ran out before this party could arrive: the action of the "
+            "round before is still running; the barrier is not broken, arrive again");
     if (end == core::BarrierState::last) {
         run_action(arrival.round);
         end = core::barrier_pass(view(), arrival.round);
@@ -110,8 +123,10 @@ arena::Crossing Barrier::crossing() const {
 }
 
 Barrier Barrier::arrive(const arena::Crossing& crossing) {
+    const std::uint32_t parties = checked_parties(crossing.words[0]);
+    arena::check_arrived(crossing, core::barrier_bytes(parties));
     const auto timeout = static_cast<std::int64_t>(crossing.words[1]);
-    return Barrier(crossing.object, checked_parties(crossing.words[0]), {},
+    return Barrier(crossing.object, parties, {},
                    timeout < 0 ? Timeout{} : std::chrono::nanoseconds(timeout));
 }
 

@@ -5,14 +5,17 @@
 #include <multifork/process/process.hpp>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <malloc.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -101,6 +104,28 @@ BOOST_AUTO_TEST_CASE(a_wait_that_is_cancelled_leaves_the_result) {
     support::run(io, ask(future, go));
 }
 
+// AddressSanitizer has a heap of its own, of which mallinfo2() knows nothing; so has
+// ThreadSanitizer.
+BOOST_AUTO_TEST_CASE(waits_that_are_cancelled_leave_nothing_in_the_future,
+                     *boost::unit_test::label("no_asan") * boost::unit_test::label("no_tsan")) {
+    constexpr int waits = 10000;
+    const mp::Promise<int> promise;
+    asio::io_context io;
+    const auto wait_in_vain = [](mp::Future<int> never, int times) -> Coroutine {
+        for (int i = 0; i < times; ++i) {
+            const auto next = co_await (mp::async_wait(never) || asio::post(asio::use_awaitable));
+            BOOST_TEST_REQUIRE(next.index() == 1u);
+        }
+    };
+    const auto in_use = [] { return ::mallinfo2().uordblks; };
+    support::run(io, wait_in_vain(promise.get_future(), 100)); // what is made once
+    const std::size_t before = in_use();
+    io.restart();
+    support::run(io, wait_in_vain(promise.get_future(), waits));
+    // A callback and what it holds would take a hundred bytes each time.
+    BOOST_TEST(in_use() < before + waits * 10);
+}
+
 BOOST_AUTO_TEST_CASE(an_io_context_may_end_before_the_future_is_ready) {
     mp::Promise<std::string> promise;
     {
@@ -148,6 +173,43 @@ BOOST_AUTO_TEST_CASE(a_slow_callback_of_a_future_holds_nobody_up) {
     io.run();
 }
 
+// The bell is rung in the parent, and heard in both.
+BOOST_AUTO_TEST_CASE(a_forked_child_is_told_that_its_parent_goes_on_waiting) {
+    mp::Promise<int> promise;
+    asio::io_context io;
+    std::exception_ptr error;
+    bool ended = false;
+    const auto wait_for = [](mp::Future<int> one) -> Coroutine { co_await mp::async_wait(one); };
+    asio::co_spawn(io, wait_for(promise.get_future()), [&](std::exception_ptr thrown) {
+        error = thrown;
+        ended = true;
+    });
+    io.run_for(20ms);
+    io.notify_fork(asio::io_context::fork_prepare);
+    mp::Process child{[&] {
+        io.notify_fork(asio::io_context::fork_child);
+        io.restart();
+        io.run();
+        try {
+            if (error != nullptr)
+                std::rethrow_exception(error);
+        } catch (const mp::Error&) {
+            return;
+        }
+        ::_exit(1);
+    }};
+    child.start();
+    io.notify_fork(asio::io_context::fork_parent);
+    BOOST_TEST(!ended);
+    promise.set_value(1);
+    io.restart();
+    io.run();
+    BOOST_TEST(ended);
+    BOOST_TEST((error == nullptr));
+    child.join();
+    BOOST_TEST(child.exitcode().value() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(processes_are_joined_with_their_exit_codes) {
     asio::io_context io;
     std::vector<mp::Process> children;
@@ -169,6 +231,28 @@ BOOST_AUTO_TEST_CASE(processes_are_joined_with_their_exit_codes) {
     io.run();
     for (std::size_t i = 0; i < 20; ++i)
         BOOST_TEST(codes[i] == (i % 10 == 9 ? -SIGKILL : static_cast<int>(i % 10)));
+}
+
+BOOST_AUTO_TEST_CASE(a_process_object_may_go_while_its_end_is_awaited) {
+    mp::Queue<int> go{1};
+    auto child = std::make_unique<mp::Process>([go]() mutable { static_cast<void>(go.get()); });
+    child->start();
+    asio::io_context io;
+    bool ended = false;
+    const auto wait_for = [&](const mp::Process& one) -> Coroutine {
+        co_await mp::async_wait(one);
+        ended = true;
+    };
+    std::exception_ptr error;
+    asio::co_spawn(io, wait_for(*child), [&](std::exception_ptr thrown) { error = thrown; });
+    io.run_for(20ms);
+    BOOST_TEST(!ended);
+    go.put(1);
+    child.reset(); // joins it
+    io.restart();
+    io.run();
+    BOOST_TEST((error == nullptr));
+    BOOST_TEST(ended);
 }
 
 BOOST_AUTO_TEST_CASE(a_join_before_start_is_refused) {

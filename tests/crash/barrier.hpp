@@ -161,7 +161,7 @@ struct Bare {
                                                                                          : broken;
     }
     [[nodiscard]] std::uint64_t meet(platform::Deadline deadline) const {
-        const auto arrival = core::barrier_arrive(view());
+        const auto arrival = core::barrier_arrive(view(), deadline);
         return arrival.state == core::BarrierState::waiting ? wait(arrival.round, deadline)
                                                             : broken;
     }
@@ -230,7 +230,8 @@ inline int arrive_unseen_and_die_elsewhere() {
         elsewhere.reset(); // by its last user: those of the last round are gone
         elsewhere.emplace(Lock::create(unique_name("elsewhere")));
         bare.fresh();
-        const std::uint32_t round = core::barrier_arrive(bare.view()).round;
+        const std::uint32_t round =
+            core::barrier_arrive(bare.view(), platform::Deadline::never()).round;
         Partner waiter([&] { return bare.wait(round, platform::Deadline::never()); });
         const auto go_elsewhere = [&] { const std::scoped_lock hold(*elsewhere); };
         Victim victim(
@@ -240,7 +241,7 @@ inline int arrive_unseen_and_die_elsewhere() {
                 static_cast<void>(liveness::enter(bare.view().domain));
             },
             [&] {
-                static_cast<void>(core::barrier_arrive(bare.view()));
+                static_cast<void>(core::barrier_arrive(bare.view(), platform::Deadline::never()));
                 go_elsewhere();
             });
         static_cast<void>(victim.go(k, path));

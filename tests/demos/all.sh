@@ -19,7 +19,7 @@ out=$("$run" --all --short) || problem "--all --short fails"
 echo "$out"
 grep -qE "^([0-9]+) of \1 runs went well" <<<"$out" || problem "not all went well"
 
-for wrong in --nonsense nothing "--all nonsense"; do
+for wrong in --nonsense nothing race.counter "--all nonsense" "--list all" "--help all"; do
     # shellcheck disable=SC2086 # two arguments
     "$run" $wrong >/dev/null 2>&1
     [ $? = 2 ] || problem "no exit code 2 for $wrong"

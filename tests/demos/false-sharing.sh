@@ -6,6 +6,9 @@ expect 0 "2,000,000" --increments 1000000
 [ "$(grep -cE '^ *(8|64|256) bytes +2,000,000 +2,000,000 ' "$scratch/out")" = 3 ] ||
     problem "not three rows without a loss: $(cat "$scratch/out")"
 expect 0 "3 processes" --processes 3 --increments 7
+for increments in 1 4 5 7 9 14; do # few, and parts of them that do not come out even
+    expect 0 "2 processes" --increments "$increments" --trace "$scratch/few.html"
+done
 expect 0 "Usage" --help
 expect 0 "The picture is in" --increments 1000 --trace "$scratch/picture.json"
 refuses --processes 0

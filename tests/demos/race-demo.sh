@@ -30,6 +30,11 @@ refuses --rounds many
 refuses --rounds
 refuses --nonsense
 refuses 7
+# What means nothing as it is called.
+refuses --runs 5
+refuses --step --rounds 5
+refuses --step=perhaps
+expect 0 "real timing" --short --step=false
 refuses --processes 0
 refuses --processes 1000000
 
@@ -79,16 +84,23 @@ for name, is_marked in ("picture", True), ("real", real_faults > 0):
     assert not is_marked or any(e.get("cat") == "fault" for e in events), "nothing is marked"
 END
 fi
+refuses --trace ""
+refuses --trace=
 refuses --trace "$scratch/picture.png"
 refuses --trace "$scratch/picture"
 expect 1 "No such file or directory" --trace "$scratch/nowhere/picture.html"
 mkdir "$scratch/folder.html"
 expect 1 "Is a directory" --trace "$scratch/folder.html"
+expect 1 "cannot write" --trace "$scratch/$(printf 'long%.0s' {1..100}).html"
 [ -z "$(find "$scratch" -name '*part*')" ] || problem "half a picture is left"
 
 # At 60 columns no line is longer.
 COLUMNS=60 "$program" --step --runs 2 >"$scratch/out"
 [ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
+if [[ $("$program" --help) == *--processes* ]]; then
+    COLUMNS=60 "$program" --step --runs 2 --processes 8 >"$scratch/out"
+    [ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer with many processes"
+fi
 # A narrower terminal breaks them, and nothing else.
 COLUMNS=30 "$program" --step --runs 2 >"$scratch/out" || problem "fails at 30 columns"
 "$program" --step --runs 2 2>"$scratch/err" | head -n 1 >/dev/null
@@ -96,8 +108,8 @@ COLUMNS=30 "$program" --step --runs 2 >"$scratch/out" || problem "fails at 30 co
 "$program" --step --runs 2 >/dev/full 2>/dev/null && problem "success although the disk is full"
 
 for mode in --step ""; do
-    long=(--runs 100000 --rounds 1000000000)
-    [ -n "$mode" ] && long+=("$mode")
+    long=(--rounds 1000000000)
+    [ -n "$mode" ] && long=("$mode" --runs 100000)
     # Where rounds end with processes that hang, they come and go.
     ended_by INT group 2 "${long[@]}"
     ended_by KILL main 2 "${long[@]}"

@@ -27,6 +27,13 @@ refuses --replay ""
 refuses --replay "1 1 1 1"
 refuses --exhaustive --replay "1 2"
 refuses --exhaustive --processes 3 --program account
+refuses --exhaustive --lock
+refuses --exhaustive --runs 2
+refuses --replay 111222 --limit 5
+refuses --limit 5
+refuses --runs 5
+refuses --lock --limit 5
+refuses --trace "" --exhaustive
 refuses --limit 0
 refuses --nonsense
 refuses </dev/null # no terminal to choose at

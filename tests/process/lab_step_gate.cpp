@@ -193,6 +193,17 @@ BOOST_AUTO_TEST_CASE(what_is_not_deterministic_is_refused) {
     BOOST_CHECK_THROW(static_cast<void>(schedules.pick({})), mp::InvalidArgument);
 }
 
+BOOST_AUTO_TEST_CASE(a_schedule_that_ends_too_early_is_refused) {
+    mp::lab::Schedules schedules;
+    const std::vector<std::size_t> both{0, 1};
+    BOOST_TEST(schedules.next());
+    BOOST_TEST(schedules.pick(both) == 0);
+    BOOST_TEST(schedules.pick(both) == 0);
+    BOOST_TEST(schedules.next()); // 0, 1
+    BOOST_TEST(schedules.pick(both) == 0);
+    BOOST_CHECK_THROW(static_cast<void>(schedules.next()), mp::InvalidArgument);
+}
+
 BOOST_AUTO_TEST_CASE(changes_that_were_not_forced_are_counted) {
     mp::lab::Schedules schedules;
     const std::vector<std::size_t> both{0, 1};

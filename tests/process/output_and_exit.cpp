@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,9 @@
 #include <string>
 #include <thread>
 
+#include <fcntl.h>
+#include <stdio_ext.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,20 +160,44 @@ const support::Program stderr_program{"stderr", [] {
                                           return 0;
                                       }};
 
-/// A thread that waits for a character on stdin, and holds the stream's lock all the while.
-class StdinReader {
+struct Pipe {
+    Pipe() { support::demand(::pipe(ends.data()) == 0); }
+    [[nodiscard]] std::FILE* writer() const { return ::fdopen(ends[1], "w"); }
+    /// \return what there was, or nothing at the end
+    [[nodiscard]] std::string read() const {
+        std::array<char, 4096> text;
+        const auto n = ::read(ends[0], text.data(), text.size());
+        return {text.data(), n > 0 ? static_cast<std::size_t>(n) : 0U};
+    }
+    [[nodiscard]] std::string read_all() const {
+        std::string all;
+        for (std::string part = read(); !part.empty(); part = read())
+            all += part;
+        return all;
+    }
+    std::array<int, 2> ends{};
+};
+
+void wait_until_held(std::FILE* stream) {
+    support::wait_until([&] {
+        if (::ftrylockfile(stream) != 0)
+            return true;
+        ::funlockfile(stream);
+        return false;
+    });
+}
+
+/// A thread that waits for a line, and holds the stream's lock all the while.
+class Reader {
 public:
-    StdinReader() {
-        std::array<int, 2> ends{};
-        support::demand(::pipe(ends.data()) == 0 && ::dup2(ends[0], STDIN_FILENO) == 0);
-        end_ = ends[1];
-        thread_ = std::thread([] { static_cast<void>(std::getchar()); });
-        support::wait_until([] {
-            if (::ftrylockfile(stdin) != 0)
-                return true;
-            ::funlockfile(stdin);
-            return false;
-        });
+    static Reader of_stdin() {
+        const Pipe pipe;
+        support::demand(::dup2(pipe.ends[0], STDIN_FILENO) == 0);
+        return Reader{stdin, pipe.ends[1]};
+    }
+    static Reader of_a_pipe() {
+        const Pipe pipe;
+        return Reader{::fdopen(pipe.ends[0], "r"), pipe.ends[1]};
     }
     void detach() { thread_.detach(); }
     void finish() {
@@ -178,23 +206,114 @@ public:
     }
 
 private:
-    int end_ = -1;
+    Reader(std::FILE* stream, int end) : end_(end) {
+        thread_ = std::thread([stream] {
+            std::array<char, 10> line;
+            static_cast<void>(std::fgets(line.data(), line.size(), stream));
+        });
+        wait_until_held(stream);
+    }
+    int end_;
     std::thread thread_;
 };
 
-const support::Program stdin_program{
-    "stdin-is-read", [] {
+/// With a thread of the parent that reads, and then with one of the child.
+int start_beside(Reader (*reader)()) {
+    mp::set_fork_policy(mp::fork_with_threads::allow);
+    std::FILE* const log = ::fdopen(::dup(STDOUT_FILENO), "w");
+    std::fprintf(log, "log ");
+    std::printf("before ");
+    Reader parents = reader();
+    run([] { std::printf("child "); });
+    std::printf("between ");
+    parents.finish();
+    run([reader] {
+        std::FILE* const file = ::fdopen(::dup(STDOUT_FILENO), "w");
+        std::fprintf(file, "file "); // by no FILE of the parent, which flushes its own
+        std::printf("child-that-reads ");
+        reader().detach();
+    });
+    std::printf("end\n");
+    return 0;
+}
+
+const support::Program stdin_program{"stdin-is-read",
+                                     [] { return start_beside(Reader::of_stdin); }};
+const support::Program pipe_program{"pipe-is-read", [] { return start_beside(Reader::of_a_pipe); }};
+
+// Nobody empties the pipe before the child has ended.
+const support::Program full_pipe_program{
+    "writer-at-a-full-pipe", [] {
         mp::set_fork_policy(mp::fork_with_threads::allow);
-        std::printf("before ");
-        StdinReader reader;
-        run([] { std::printf("child "); });
-        std::printf("between ");
-        reader.finish();
+        const Pipe pipe;
+        static_cast<void>(::fcntl(pipe.ends[1], F_SETPIPE_SZ, 4096));
+        std::FILE* const file = pipe.writer();
+        constexpr int words = 20'000;
+        std::thread writer([&] {
+            for (int i = 0; i < words; ++i) // in small pieces: they come by way of the buffer
+                std::fputs("word ", file);
+            std::fclose(file);
+        });
+        support::wait_until([&] {
+            int bytes = 0;
+            support::demand(::ioctl(pipe.ends[0], FIONREAD, &bytes) == 0);
+            return bytes >= 4096 && ::__fpending(file) >= 4000;
+        });
+        run([&] { ::close(pipe.ends[0]); });
+        std::string all;
+        std::thread reader([&] { all = pipe.read_all(); });
+        writer.join();
+        reader.join();
+        std::printf("%d\n", all.size() == words * std::string("word ").size());
+        return 0;
+    }};
+
+// Whoever flushes all streams has the lock of their list while he waits for the pipe, and comes to
+// stdin last.
+const support::Program flushing_program{
+    "all-streams-are-flushed", [] {
+        mp::set_fork_policy(mp::fork_with_threads::allow);
+        const Pipe pipe;
+        static_cast<void>(::fcntl(pipe.ends[1], F_SETPIPE_SZ, 4096));
+        std::FILE* const file = pipe.writer();
+        const std::string text(4'000, 'x'); // less than the buffer, so that only the flush waits
+        std::atomic<bool> goes_on{true};
+        std::thread flusher([&] {
+            while (goes_on) {
+                std::fputs(text.c_str(), file);
+                std::fflush(nullptr);
+                ::usleep(500); // the lock goes to who asks first
+            }
+            std::fclose(file);
+        });
+        std::thread slow_reader([&] {
+            while (!pipe.read().empty())
+                ::usleep(200);
+        });
+        for (int i = 0; i < 200; ++i)
+            run([] {});
+        goes_on = false;
+        flusher.join();
+        slow_reader.join();
+        std::printf("end\n");
+        return 0;
+    }};
+
+const support::Program held_program{
+    "stream-of-another-thread", [] {
+        mp::set_fork_policy(mp::fork_with_threads::allow);
         run([] {
             std::FILE* const file = ::fdopen(::dup(STDOUT_FILENO), "w");
-            std::fprintf(file, "file "); // by no FILE of the parent, which flushes its own
-            std::printf("child-that-reads ");
-            StdinReader().detach();
+            std::thread([file] {
+                ::flockfile(file);
+                std::fputs("kept ", file);
+                ::usleep(50'000);
+                std::fputs("both ", file);
+                ::funlockfile(file);
+                support::sleep_for_ever();
+            }).detach();
+            wait_until_held(file);
+            support::wait_until([file] { return ::__fpending(file) != 0; });
         });
         std::printf("end\n");
         return 0;
@@ -247,13 +366,28 @@ BOOST_AUTO_TEST_CASE(every_stdio_stream_is_flushed_not_only_stdout) {
     BOOST_TEST(support::run_program("file-buffers").out == "parent child end\n");
 }
 
-BOOST_AUTO_TEST_CASE(who_reads_stdin_keeps_no_process_from_starting_or_ending) {
-    const auto result = support::run_program("stdin-is-read");
-    BOOST_TEST(result.code == 0);
-    const auto first = result.out.substr(0, result.out.find("between"));
-    BOOST_TEST(first == "before child ");
-    for (const char* word : {"between ", "child-that-reads ", "file ", "end\n"})
-        BOOST_TEST(count(result.out, word) == 1u, word);
+BOOST_AUTO_TEST_CASE(who_reads_a_stream_keeps_no_process_from_starting_or_ending) {
+    for (const char* name : {"stdin-is-read", "pipe-is-read"}) {
+        const auto result = support::run_program(name);
+        BOOST_TEST(result.code == 0);
+        BOOST_TEST(result.out.find("before ") < result.out.find("child "));
+        BOOST_TEST(result.out.find("child ") < result.out.find("between "));
+        for (const char* word :
+             {"log ", "before ", "child ", "between ", "child-that-reads ", "file ", "end\n"})
+            BOOST_TEST(count(result.out, word) == 1u, word << " in " << result.out);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_full_pipe_of_another_thread_keeps_no_process_from_starting_or_ending) {
+    BOOST_TEST(support::run_program("writer-at-a-full-pipe").out == "1\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_process_starts_while_another_thread_flushes_all_streams) {
+    BOOST_TEST(support::run_program("all-streams-are-flushed").out == "end\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_child_ends_after_the_thread_that_is_writing) {
+    BOOST_TEST(support::run_program("stream-of-another-thread").out == "kept both end\n");
 }
 
 // What a bare fork() in a child makes has the child's memory, and must not speak for it. SIGCHLD is

@@ -29,6 +29,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto never = mp::platform::Deadline::never();
+
 /// Runs `body(i)` in `count` threads.
 void in_threads(int count, const std::function<void(int)>& body) {
     std::vector<std::thread> threads;
@@ -85,10 +87,10 @@ BOOST_AUTO_TEST_CASE(who_wakes_very_late_still_learns_how_its_round_has_ended) {
     const mp::core::BarrierView barrier{cell, 1, mp::arena::tree_space().domain()};
     using State = mp::core::BarrierState;
     const auto end_of = [&](std::uint32_t round) {
-        return mp::core::barrier_wait(barrier, round, mp::platform::Deadline::never());
+        return mp::core::barrier_wait(barrier, round, never);
     };
     for (std::uint32_t round = 0; round < 200; ++round) {
-        BOOST_TEST(mp::core::barrier_arrive(barrier).round == round);
+        BOOST_TEST(mp::core::barrier_arrive(barrier, never).round == round);
         if (round == 50 || round == 150)
             mp::core::barrier_reset(barrier); // not passed
         else
@@ -227,14 +229,14 @@ BOOST_AUTO_TEST_CASE(no_time_runs_out_during_the_action) {
     std::atomic<pid_t> tid{0};
     State end{};
     std::thread first([&] {
-        const auto arrival = mp::core::barrier_arrive(barrier);
+        const auto arrival = mp::core::barrier_arrive(barrier, never);
         step = 1;
         support::wait_until([&] { return step == 2; });
         tid = gettid();
         end = mp::core::barrier_wait(barrier, arrival.round, mp::platform::Deadline::after(1ms));
     });
     support::wait_until([&] { return step == 1; });
-    const auto arrival = mp::core::barrier_arrive(barrier);
+    const auto arrival = mp::core::barrier_arrive(barrier, never);
     BOOST_TEST((arrival.state == State::last));
     step = 2;
     support::wait_until([&] { return tid != 0; });
@@ -305,6 +307,71 @@ BOOST_AUTO_TEST_CASE(a_default_time_limit_and_one_that_overrides_it) {
     });
     barrier.arrive_and_wait_for(1h);
     late.join();
+}
+
+// Who comes during an action is for the next round, and leaves it as it is when its time runs out.
+BOOST_AUTO_TEST_CASE(time_that_runs_out_while_an_action_runs_breaks_nothing) {
+    mp::liveness::tuning().tick_ns = 0;
+    mp::Event acting;
+    mp::Event enough;
+    mp::Barrier barrier{2, [&] {
+                            acting.set();
+                            enough.wait();
+                        }};
+    std::atomic<int> passed{0};
+    std::thread parties([&] {
+        in_threads(2, [&](int) {
+            barrier.arrive_and_wait();
+            ++passed;
+        });
+    });
+    acting.wait();
+    const auto begin = std::chrono::steady_clock::now();
+    support::expect_error<mp::BrokenBarrier>([&] { barrier.arrive_and_wait_for(20ms); },
+                                             {"time", "action", "not broken"});
+    BOOST_TEST((std::chrono::steady_clock::now() - begin >= 20ms));
+    BOOST_CHECK_THROW(barrier.arrive_and_wait_for(0s), mp::BrokenBarrier);
+    BOOST_TEST(!enough.is_set());
+    BOOST_TEST(!barrier.broken());
+    BOOST_TEST(barrier.waiting() == 2u);
+    enough.set();
+    parties.join();
+    BOOST_TEST(passed == 2);
+    BOOST_TEST(!barrier.broken());
+    in_threads(2, [&](int) { barrier.arrive_and_wait(); }); // and the next round is whole
+}
+
+// A party that has time enough waits for the end of the action, and has its place in the next
+// round.
+BOOST_AUTO_TEST_CASE(who_comes_during_an_action_is_for_the_next_round) {
+    mp::liveness::tuning().tick_ns = 0;
+    mp::Event acting;
+    mp::Event enough;
+    mp::Barrier barrier{1, [&] {
+                            acting.set();
+                            enough.wait();
+                        }};
+    std::thread first([&] { barrier.arrive_and_wait(); });
+    acting.wait();
+    std::atomic<pid_t> tid{0};
+    std::thread second([&] {
+        tid = gettid();
+        barrier.arrive_and_wait_for(1h);
+    });
+    support::wait_until([&] { return tid != 0; });
+    support::wait_until_asleep(tid);
+    enough.set();
+    first.join();
+    second.join();
+    BOOST_TEST(!barrier.broken());
+}
+
+BOOST_AUTO_TEST_CASE(a_negative_time_limit_is_over_at_once_wherever_the_handle_is) {
+    mp::Barrier barrier{2, {}, -1s};
+    BOOST_CHECK_THROW(barrier.arrive_and_wait(), mp::BrokenBarrier);
+    barrier.reset();
+    mp::Barrier arrived = mp::Barrier::arrive(barrier.crossing());
+    BOOST_CHECK_THROW(arrived.arrive_and_wait(), mp::BrokenBarrier); // else it waits for ever
 }
 
 BOOST_AUTO_TEST_CASE(absurd_parties_are_refused) {

@@ -6,6 +6,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -214,6 +216,23 @@ BOOST_AUTO_TEST_CASE(a_list_keeps_what_has_no_name) {
     }
     support::expect_error<mp::NotFound>([&] { static_cast<void>(list.at(1)); }, {"crossing-kept"});
     BOOST_TEST(list.at(0).load() == 3);
+}
+
+// Programs that were built apart, or a message that was overwritten.
+BOOST_AUTO_TEST_CASE(a_handle_that_means_more_than_is_there) {
+    using Large = std::array<std::int64_t, 100>;
+    const auto refused = [](const auto& arrive) {
+        support::expect_error<mp::CorruptSharedMemory>([&] { arrive(); }, {"bytes", "definition"});
+    };
+    const mp::Barrier barrier{2};
+    refused([&] { mp::Barrier::arrive({barrier.crossing().object, {3, ~std::uint64_t{0}}}); });
+    refused([&] { mp::Barrier::arrive({barrier.crossing().object, {16'384, 0}}); });
+    BOOST_TEST(mp::Barrier::arrive(barrier.crossing()).parties() == 2u);
+    const mp::Value<int> value;
+    refused([&] { mp::Value<Large>::arrive(value.crossing()); });
+    const mp::RawValue<int> raw;
+    refused([&] { mp::RawValue<Large>::arrive(raw.crossing()); });
+    refused([&] { mp::Array<int>::arrive(raw.crossing()); });
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_cross_says_so) {

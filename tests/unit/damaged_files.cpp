@@ -104,6 +104,31 @@ BOOST_AUTO_TEST_CASE(a_header_that_does_not_fit) {
 #undef REFUSED
 }
 
+// Those that are opened as long as they are: not shorter than what all of their kind begin with.
+BOOST_AUTO_TEST_CASE(an_object_that_is_shorter_than_its_header) {
+    const auto refused = [](std::vector<char> bytes, const auto&... opens) {
+        const std::string name = support::unique_name("short");
+        for (const std::uint64_t length : {std::uint64_t{0}, std::uint64_t{8}, std::uint64_t{63}}) {
+            set(bytes, offsetof(SegmentHeader, root_bytes), length);
+            const support::ForeignFile file(name, bytes, true);
+            (expect_mismatch([&] { static_cast<void>(opens(name)); }, name,
+                             "same type and capacity"),
+             ...);
+        }
+    };
+    const auto bytes_of = [](const auto& made, const std::string& name) {
+        static_cast<void>(made);
+        return support::bytes_of(name);
+    };
+    const std::string name = support::unique_name("whole");
+    refused(
+        bytes_of(mp::Array<int>::create(name, 5), name),
+        [](const std::string& n) { return mp::Array<int>::open(n).size(); },
+        [](const std::string& n) { return mp::Array<int>::open_or_create(n, 5).size(); });
+    refused(bytes_of(mp::ShareableList::create(name, {1, 2}), name),
+            [](const std::string& n) { return mp::ShareableList::open(n).size(); });
+}
+
 BOOST_AUTO_TEST_CASE(a_type_name_without_an_end) {
     const std::string name = support::unique_name("type");
     std::vector<char> bytes = sound_bytes();

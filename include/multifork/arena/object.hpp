@@ -58,6 +58,7 @@ struct Identity {
     std::string_view what = "";           ///< for people: "Queue", "Lock"
     bool any_size = false; ///< an open takes the object as long as it is: root_bytes is for its
                            ///< maker
+    std::size_t least_bytes = 0; ///< but not if it is shorter than that
 };
 
 enum class OpenMode : std::uint8_t { open, create, open_or_create };

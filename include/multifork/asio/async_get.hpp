@@ -2,10 +2,13 @@
 
 #include <multifork/asio/await_ready.hpp>
 #include <multifork/asio/event_bell.hpp>
+#include <multifork/asio/watched.hpp>
 #include <multifork/channel/connection.hpp>
 #include <multifork/channel/queue.hpp>
-#include <multifork/channel/waitable.hpp>
 #include <multifork/pool/future.hpp>
+
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <concepts>
@@ -19,21 +22,6 @@
 namespace multifork {
 
 namespace detail {
-
-/// What has a Readiness, made when it is needed.
-class WatchedSource {
-public:
-    [[nodiscard]] int watch(const Waitable& what) {
-        if (readiness_)
-            readiness_->rearm();
-        else
-            readiness_.emplace(what);
-        return readiness_->fd();
-    }
-
-private:
-    std::optional<Readiness> readiness_;
-};
 
 template <class T>
 class QueueSource {
@@ -49,11 +37,12 @@ public:
             return std::nullopt;
         return std::optional<Result>(std::in_place, std::move(item));
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(queue_); }
+    void watch(DescriptorSet& into) { watched_.begin(Waitable(queue_), into); }
+    void rearm() { watched_.rearm(); }
 
 private:
     Queue<T> queue_;
-    WatchedSource watched_;
+    Watched watched_;
 };
 
 template <class T>
@@ -64,24 +53,25 @@ public:
     explicit ConnectionSource(Connection<T>& connection) : connection_(&connection) {}
 
     [[nodiscard]] std::optional<Result> take() {
-        if (!connection_->poll())
+        // Never recv() after poll(): of a message through a socket a part may be there, and of one
+        // in a pipe another process may have the better of this one.
+        Result message = connection_->try_recv();
+        if (!message && !connection_->ended())
             return std::nullopt;
-        try {
-            return std::optional<Result>(std::in_place, connection_->recv());
-        } catch (const EndOfStream&) {
-            return std::optional<Result>(std::in_place, std::nullopt);
-        }
+        return std::optional<Result>(std::in_place, std::move(message));
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(*connection_); }
+    void watch(DescriptorSet& into) { watched_.begin(*connection_, into); }
+    void rearm() { watched_.rearm(); }
 
 private:
     Connection<T>* connection_;
-    WatchedSource watched_;
+    Watched watched_;
 };
 
 /// Where the thread that makes a future ready says so. For other threads the future is not ready as
 /// long as callbacks run, so what came of it is noted here.
 struct FutureArrival {
+    const ::pid_t made_by = ::getpid();
     EventBell bell;
     std::exception_ptr error;
     std::atomic<bool> rung{false};
@@ -93,6 +83,14 @@ public:
     using Result = std::conditional_t<Take && !std::is_void_v<T>, Stored<T>, std::monostate>;
 
     explicit ReadyFuture(Future<T> future) : future_(std::move(future)) {}
+    ReadyFuture(ReadyFuture&&) noexcept = default;
+    ReadyFuture& operator=(ReadyFuture&&) = delete;
+    ~ReadyFuture() {
+        // Who waits for a future again and again must not leave something in it each time.
+        // (Not in a forked child, which may find the future locked for ever.)
+        if (arrival_ != nullptr && arrival_->made_by == ::getpid())
+            future_.shared_state()->drop_callbacks(arrival_.get());
+    }
 
     [[nodiscard]] std::optional<Result> take() {
         // acquire: pairs with the release below; `error` is there
@@ -111,26 +109,27 @@ public:
         else
             return std::optional<Result>(std::in_place, std::move(future_.shared_state()->value()));
     }
-    [[nodiscard]] int descriptor() {
-        if (arrival_ == nullptr) {
-            arrival_ = std::make_shared<FutureArrival>();
-            // Weak: an operation that was cancelled wants to hear nothing.
-            future_.add_done_callback([weak = std::weak_ptr(arrival_)](const Future<T>& done) {
-                const auto arrival = weak.lock();
-                if (arrival == nullptr)
-                    return;
-                try {
-                    arrival->error = done.exception();
-                } catch (...) { // it was cancelled
-                    arrival->error = std::current_exception();
-                }
-                // release: pairs with the acquire above
-                arrival->rung.store(true, std::memory_order_release);
-                arrival->bell.ring();
-            });
-        }
-        return arrival_->bell.descriptor();
+    void watch(DescriptorSet& into) {
+        auto made = std::make_shared<FutureArrival>();
+        into.add(made->bell.descriptor());
+        // Weak: what is being called cannot be dropped any more.
+        const auto ring = [weak = std::weak_ptr(made)](const Future<T>& done) {
+            const auto arrival = weak.lock();
+            if (arrival == nullptr)
+                return;
+            try {
+                arrival->error = done.exception();
+            } catch (...) { // it was cancelled
+                arrival->error = std::current_exception();
+            }
+            // release: pairs with the acquire above
+            arrival->rung.store(true, std::memory_order_release);
+            arrival->bell.ring();
+        };
+        future_.add_done_callback_of(made.get(), ring);
+        arrival_ = std::move(made);
     }
+    void rearm() noexcept {} // it rings once
 
 private:
     Future<T> future_;

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <multifork/asio/async_get.hpp>
 #include <multifork/asio/await_ready.hpp>
+#include <multifork/asio/watched.hpp>
+#include <multifork/channel/connection.hpp>
 #include <multifork/channel/waitable.hpp>
 #include <multifork/process/process.hpp>
 
@@ -25,29 +26,33 @@ public:
             return std::nullopt;
         return process_.exitcode().value_or(255);
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(process_); }
+    void watch(DescriptorSet& into) { watched_.begin(Waitable(process_), into); }
+    void rearm() { watched_.rearm(); }
 
 private:
     ProcessHandle process_;
-    WatchedSource watched_;
+    Watched watched_;
 };
 
-class WaitableSource {
+/// \tparam Held  what becomes a Waitable, and keeps what that means
+template <class Held>
+class ReadySource {
 public:
     using Result = std::monostate;
 
-    explicit WaitableSource(Waitable what) : what_(std::move(what)) {}
+    explicit ReadySource(Held what) : what_(std::move(what)) {}
 
     [[nodiscard]] std::optional<std::monostate> take() {
         if (wait({what_}, std::chrono::nanoseconds(0)).empty())
             return std::nullopt;
         return std::monostate{};
     }
-    [[nodiscard]] int descriptor() { return watched_.watch(what_); }
+    void watch(DescriptorSet& into) { watched_.begin(what_, into); }
+    void rearm() { watched_.rearm(); }
 
 private:
-    Waitable what_;
-    WatchedSource watched_;
+    Held what_;
+    Watched watched_;
 };
 
 } // namespace detail
@@ -64,10 +69,25 @@ auto async_join(const ProcessHandle& process, Token&& token = {}) {
 /// Waits until something is ready, and takes nothing: a queue, a connection, a listener, a process,
 /// a descriptor. Somebody else may take it first: use the try forms afterwards.
 ///
+/// A listener and a descriptor must stay open until it is done; of all else the operation holds a
+/// handle of its own. A connection that is closed ends it with ConnectionClosed.
+///
 /// \param token  for void(std::exception_ptr)
+/// @{
 template <class Token = boost::asio::use_awaitable_t<>>
 auto async_wait(const Waitable& what, Token&& token = {}) {
-    return detail::await_ready(detail::WaitableSource(what), std::forward<Token>(token));
+    return detail::await_ready(detail::ReadySource<Waitable>(what), std::forward<Token>(token));
 }
+template <class Token = boost::asio::use_awaitable_t<>>
+auto async_wait(const AnyConnection& connection, Token&& token = {}) {
+    return detail::await_ready(detail::ReadySource<AnyConnection>(connection),
+                               std::forward<Token>(token));
+}
+template <class Token = boost::asio::use_awaitable_t<>>
+auto async_wait(const ProcessHandle& process, Token&& token = {}) {
+    return detail::await_ready(detail::ReadySource<ProcessHandle>(process),
+                               std::forward<Token>(token));
+}
+/// @}
 
 } // namespace multifork

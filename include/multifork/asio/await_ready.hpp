@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/asio/watched.hpp>
 #include <multifork/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -12,9 +13,9 @@
 #include <boost/system/system_error.hpp>
 #include <boost/version.hpp>
 
-#include <fcntl.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -47,9 +48,10 @@ namespace multifork::detail {
 ///
 ///   Result                              what the operation gives; std::monostate for nothing
 ///   std::optional<Result> take()        without waiting; nothing: not there yet
-///   int descriptor()                    readable as soon as take() is worth a try, from now on
+///   void watch(DescriptorSet&)          once: adds what is readable when take() is worth a try
+///   void rearm()                        before each further wait
 ///
-/// and may throw from both, which is what the operation throws.
+/// and may throw from all, which is what the operation throws.
 template <class Source>
 class AwaitReady {
 public:
@@ -64,7 +66,8 @@ public:
         static_assert(!std::is_same_v<Executor, asio::system_executor>,
                       "this completion token belongs to no io_context: co_await the operation, or "
                       "give boost::asio::bind_executor(io_context, handler)");
-        if (!std::exchange(begun_, true)) {
+        if (begun_by_ == 0) {
+            begun_by_ = ::getpid();
             self.reset_cancellation_state(asio::enable_total_cancellation());
             const Executor executor = self.get_executor();
             asio::post(executor, std::move(self));
@@ -72,7 +75,12 @@ public:
         }
         std::exception_ptr error;
         std::optional<Result> result;
-        if (self.cancelled() != asio::cancellation_type::none) {
+        if (begun_by_ != ::getpid()) {
+            error = std::make_exception_ptr(
+                Error(std::errc::operation_not_permitted,
+                      "this operation was begun by the parent of this process, which goes on with "
+                      "it; begin one here, in an io_context of this process"));
+        } else if (self.cancelled() != asio::cancellation_type::none) {
             error = std::make_exception_ptr(
                 boost::system::system_error(asio::error::operation_aborted));
         } else {
@@ -103,21 +111,19 @@ private:
     using Descriptor = boost::asio::posix::stream_descriptor;
 
     void watch(const boost::asio::any_io_executor& executor) {
-        const int descriptor = source_->descriptor();
         if (descriptor_ != nullptr)
-            return;
-        // One of its own: several operations may wait for the same process, and epoll takes a
-        // number once.
-        const int own = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-        if (own < 0)
-            throw std::system_error(errno, std::generic_category(),
-                                    "no descriptor left to wait with");
-        descriptor_ = std::make_unique<Descriptor>(executor, own);
+            return source_->rearm();
+        // Asio gets no descriptor of anybody else, nor a copy: it makes what it gets non-blocking,
+        // for all that share it.
+        DescriptorSet set;
+        source_->watch(set);
+        descriptor_ = std::make_unique<Descriptor>(executor, set.descriptor());
+        set.release(); // not before: a constructor that throws has not taken it
     }
 
     std::optional<Source> source_;
     std::unique_ptr<Descriptor> descriptor_;
-    bool begun_ = false;
+    ::pid_t begun_by_ = 0; // a forked child hears of none of the wake-ups, and takes nothing
 };
 
 template <class Result>

@@ -178,7 +178,10 @@ public:
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::array;
     [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing_of_whole().object}; }
-    static Array arrive(const arena::Crossing& crossing) { return Array(crossing.object); }
+    static Array arrive(const arena::Crossing& crossing) {
+        arena::check_arrived(crossing, sizeof(detail::ArrayHeader));
+        return Array(crossing.object);
+    }
     /// @}
 
 private:
@@ -238,6 +241,7 @@ private:
         identity.type_name = typeid(T).name();
         identity.root_bytes = bytes(size, options);
         identity.any_size = true;
+        identity.least_bytes = sizeof(detail::ArrayHeader);
         identity.parameters[0] = sizeof(T);
         identity.parameters[1] = 1; // with a lock
         identity.what = "Array";

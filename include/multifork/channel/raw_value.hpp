@@ -56,7 +56,10 @@ public:
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::array;
     [[nodiscard]] arena::Crossing crossing() const { return {object_}; }
-    static RawValue arrive(const arena::Crossing& crossing) { return RawValue(crossing.object); }
+    static RawValue arrive(const arena::Crossing& crossing) {
+        arena::check_arrived(crossing, sizeof(T));
+        return RawValue(crossing.object);
+    }
     /// @}
 
 private:

@@ -85,6 +85,7 @@ public:
     /// \name For what is built on it
     /// @{
     using Init = std::function<void(std::byte*)>;
+    /// \param size  to open one: how long it is at least
     static SharedMemory named(std::string_view name, arena::OpenMode mode, std::size_t size,
                               arena::Kind kind, const Init& init);
     /// Makes one under the first name from `next_name` that nobody uses.

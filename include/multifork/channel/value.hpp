@@ -197,7 +197,10 @@ public:
     /// @{
     static constexpr arena::Kind crossing_kind = arena::Kind::value;
     [[nodiscard]] arena::Crossing crossing() const { return {lock_.crossing_of_whole().object}; }
-    static Value arrive(const arena::Crossing& crossing) { return Value(crossing.object); }
+    static Value arrive(const arena::Crossing& crossing) {
+        arena::check_arrived(crossing, sizeof(Block));
+        return Value(crossing.object);
+    }
     /// @}
 
 private:

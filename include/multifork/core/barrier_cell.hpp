@@ -82,6 +82,7 @@ enum class BarrierState : std::uint8_t {
     passed,         ///< the round is over, and all were there
     broken,         ///< the round will never be passed
     would_deadlock, ///< the caller has arrived already: this is its own action
+    late,           ///< not arrived: time ran out while the action of the round before ran
 };
 
 struct BarrierArrival {
@@ -90,8 +91,10 @@ struct BarrierArrival {
     std::uint32_t index; ///< 0 to parties - 1, in the order of arrival
 };
 
-/// Arrives in this round, or in the next one while an action runs. The state is none of `passed`.
-[[nodiscard]] MULTIFORK_API BarrierArrival barrier_arrive(const BarrierView& barrier);
+/// Arrives in this round, or in the next one while an action runs, if it ends in time. The state is
+/// none of `passed`.
+[[nodiscard]] MULTIFORK_API BarrierArrival barrier_arrive(const BarrierView& barrier,
+                                                          platform::Deadline deadline);
 /// Waits for the end of a round; when the time runs out before all have come, that breaks it.
 /// \return passed or broken
 [[nodiscard]] MULTIFORK_API BarrierState barrier_wait(const BarrierView& barrier,

@@ -31,6 +31,7 @@ namespace multifork::lab {
 class MULTIFORK_API Schedules {
 public:
     /// Begins the next schedule. \return false when all have been run
+    /// \throws InvalidArgument when the one before ended earlier than the last that began like it
     [[nodiscard]] bool next();
     /// Who makes the next step, of those that can.
     /// \throws InvalidArgument when nobody can, or they are others than last time at this place

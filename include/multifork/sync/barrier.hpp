@@ -73,6 +73,9 @@ public:
     std::size_t arrive_and_wait() const;
     /// The same, waiting at most `wait`, whatever the barrier was made with. Zero or less does not
     /// wait: it breaks the barrier unless the caller is the last to arrive.
+    ///
+    /// Who comes while an action runs is for the next round, and has no part in it yet: if its time
+    /// runs out before the action ends, it gets BrokenBarrier, and broken() is false.
     template <class Rep, class Period>
     std::size_t arrive_and_wait_for(const std::chrono::duration<Rep, Period>& wait) const {
         return arrive_before(platform::Deadline::after(wait));
