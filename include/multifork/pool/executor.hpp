@@ -135,8 +135,7 @@ public:
 /// When the program ends by returning from main or by exit(), what was submitted is done first.
 ///
 /// \threads   safe; a task or callback that waits for another task of the same executor may wait
-/// for
-///            ever
+///            for ever
 /// \processes only the process that made it can use it
 /// \fork      a child's copy is of no use, and does no harm
 class ThreadPoolExecutor : public detail::ExecutorFront<detail::ThreadCore> {

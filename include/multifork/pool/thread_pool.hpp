@@ -70,8 +70,8 @@ public:
         : PoolFront(start(threads, std::move(options), {})) {}
 
     /// \param init  called with copies of `args` in each thread before its first task. If it
-    /// throws,
-    ///              the pool is broken: every task fails with BrokenThreadPool, which says why
+    ///              throws, the pool is broken: every task fails with BrokenThreadPool, which says
+    ///              why
     template <class Init, class... Args>
         requires std::invocable<std::decay_t<Init>, std::decay_t<Args>...>
         ThreadPool(std::int64_t threads, ThreadPoolOptions options, Init&& init, Args&&... args)

@@ -109,8 +109,7 @@ public:
     /// Makes a lock whose owner died whole again: runs `repair` with the lock held, then unlocks.
     ///
     /// \return false, without running anything, when no dead owner holds it (any more): somebody
-    /// else was
-    ///         quicker, or the lock is in order
+    ///         else was quicker, or the lock is in order
     /// \crash  if this process dies in repair, or repair throws, the lock is as dead as before
     bool recover(const std::function<void()>& repair = [] {}) const;
 
