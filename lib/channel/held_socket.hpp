@@ -16,7 +16,8 @@ namespace multifork::detail {
 ///
 /// A forked child finds that threads of its parent use it, which will never leave there. So the
 /// child's first use or close() takes the descriptors away from them, and makes anew what they may
-/// have held.
+/// have held. What the parent had closed before the fork, and its threads had not left yet, is
+/// closed in the child at once: nobody there has it any more.
 class HeldSocket {
 public:
     /// As std::timed_mutex, of whose waits ThreadSanitizer knows nothing.
@@ -47,9 +48,18 @@ public:
     };
 
     struct Own {
+        Own() = default;
+        ~Own();
+        Own(const Own&) = delete;
+        Own& operator=(const Own&) = delete;
+
         platform::Descriptor socket;
         platform::Descriptor wake; // readable once this process has closed the socket; may be none
         TimedLock sending;
+
+        // In the list of those that are closed and may still be used.
+        Own** place = nullptr;
+        Own* next = nullptr;
     };
 
     /// What `wake` is made of. \return none when this process has no room for another descriptor

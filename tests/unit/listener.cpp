@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -638,6 +639,41 @@ BOOST_AUTO_TEST_CASE(a_child_closes_a_listener_at_which_a_thread_of_its_parent_w
     const mp::Listener again{address}; // throws while anybody listens there
     seen.set();
     support::expect_exit(child);
+}
+
+// The accepting thread is kept off the only core from close() until after the fork.
+BOOST_AUTO_TEST_CASE(what_was_closed_before_a_fork_is_not_open_in_the_child) {
+    support::run_in_child([] {
+        cpu_set_t one_core;
+        CPU_ZERO(&one_core);
+        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one_core);
+        support::demand(::sched_setaffinity(0, sizeof one_core, &one_core) == 0);
+        for (int i = 0; i < 10; ++i) {
+            mp::Listener listener;
+            std::atomic<int> tid{0};
+            std::thread accepting([&] {
+                const sched_param none{};
+                ::sched_setscheduler(0, SCHED_IDLE, &none);
+                tid = ::gettid();
+                support::demand(support::throws<mp::ConnectionClosed>(
+                    [&] { static_cast<void>(listener.accept()); }));
+            });
+            support::wait_until([&] { return tid != 0; });
+            support::wait_until_asleep(tid);
+            mp::Event seen;
+            mp::Process child{[&] { seen.wait(); }};
+            listener.close();
+            child.start();
+            const sched_param none{};
+            ::sched_setscheduler(tid, SCHED_OTHER, &none);
+            accepting.join();
+            const bool still_there =
+                support::throws<mp::Error>([&] { const mp::Listener again{listener.address()}; });
+            seen.set();
+            support::expect_exit(child);
+            support::demand(!still_there);
+        }
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_child_closes_a_pipe_at_which_a_thread_of_its_parent_waits_for_a_descriptor) {
