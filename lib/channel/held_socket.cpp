@@ -1,9 +1,14 @@
 #include "channel/held_socket.hpp"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <ctime>
 #include <mutex>
 #include <utility>
 
@@ -82,7 +87,7 @@ std::shared_ptr<HeldSocket::Own> HeldSocket::use() {
     if (const std::uint32_t me = platform::process_id(); pid_ != me) {
         auto mine = std::make_shared<Own>();
         // The parent's would wake the parent.
-        if (own_->wake && !(mine->wake = make_wake()))
+        if (!(mine->wake = make_wake()))
             platform::throw_errno("using a connection that a forked process inherits");
         mine->socket = std::move(own_->socket);
         own_->wake.reset();
@@ -105,9 +110,26 @@ void HeldSocket::close() noexcept {
             add_to_left(*own_);
     }
     const std::uint64_t one = 1;
-    if (own_->wake)
+    if (own_->wake) // the parent's would wake the parent
         static_cast<void>(!::write(own_->wake.get(), &one, sizeof one));
     own_.reset();
+}
+
+bool HeldSocket::await(const Own& own, short what, platform::Deadline deadline) noexcept {
+    std::array<pollfd, 2> entries{{{own.socket.get(), what, 0}, {own.wake.get(), POLLIN, 0}}};
+    for (;;) {
+        timespec left{};
+        if (!deadline.is_never() && !deadline.is_poll()) {
+            const std::int64_t ns =
+                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
+            left = {static_cast<std::time_t>(ns / 1'000'000'000),
+                    static_cast<long>(ns % 1'000'000'000)};
+        }
+        const int r =
+            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
+        if (r >= 0 || errno != EINTR)
+            return r != 0;
+    }
 }
 
 } // namespace multifork::detail

@@ -3,6 +3,8 @@
 #include "platform/fork_lock.hpp"
 #include "platform/system.hpp"
 
+#include <multifork/platform/clock.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -54,7 +56,7 @@ public:
         Own& operator=(const Own&) = delete;
 
         platform::Descriptor socket;
-        platform::Descriptor wake; // readable once this process has closed the socket; may be none
+        platform::Descriptor wake; // readable once this process has closed the socket
         TimedLock sending;
 
         // In the list of those that are closed and may still be used.
@@ -69,8 +71,12 @@ public:
     void open(platform::Descriptor socket, platform::Descriptor wake);
     /// \return null when it is closed \throws Error when a child has no room for a descriptor
     [[nodiscard]] std::shared_ptr<Own> use();
-    /// Ends what waits for `wake`, in this process only.
+    /// Ends what waits in await(), in this process only.
     void close() noexcept;
+    /// Waits until the socket is ready, or closed() here. `what`: POLLIN or POLLOUT. \return false
+    /// when time ran out
+    [[nodiscard]] static bool await(const Own& own, short what,
+                                    platform::Deadline deadline) noexcept;
     [[nodiscard]] bool closed() const noexcept { return closed_.load(); }
 
 private:

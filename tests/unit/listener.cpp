@@ -563,6 +563,33 @@ BOOST_AUTO_TEST_CASE(descriptors_through_a_pipe) {
     support::expect_error<mp::Error>([&p = d] { static_cast<void>(p.fileno()); }, {"Readiness"});
 }
 
+BOOST_AUTO_TEST_CASE(close_ends_what_waits_for_a_descriptor_at_a_pipe) {
+    auto [a, b] = mp::Pipe({.descriptors = true});
+    auto [c, d] = mp::Pipe({.descriptors = true});
+    std::array<std::atomic<int>, 2> tids{};
+    std::atomic<int> ended{0};
+    std::thread receiving([&, &b = b] {
+        tids[0] = ::gettid();
+        ended += support::throws<mp::ConnectionClosed>([&] { static_cast<void>(b.recv_fd()); });
+    });
+    std::thread sending([&, &c = c] {
+        tids[1] = ::gettid();
+        ended += support::throws<mp::ConnectionClosed>([&] {
+            for (;;)
+                c.send_fd(STDERR_FILENO);
+        });
+    });
+    for (const auto& tid : tids) {
+        support::wait_until([&] { return tid != 0; });
+        support::wait_until_asleep(tid);
+    }
+    b.close();
+    c.close();
+    receiving.join();
+    sending.join();
+    BOOST_TEST(ended == 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_killed_peer_ends_the_stream) {
     mp::Listener listener{{"127.0.0.1", 0}};
     mp::Process child{[&] {
@@ -660,13 +687,18 @@ BOOST_AUTO_TEST_CASE(what_was_closed_before_a_fork_is_not_open_in_the_child) {
             });
             support::wait_until([&] { return tid != 0; });
             support::wait_until_asleep(tid);
+            mp::Event there;
             mp::Event seen;
-            mp::Process child{[&] { seen.wait(); }};
+            mp::Process child{[&] {
+                there.set();
+                seen.wait();
+            }};
             listener.close();
             child.start();
             const sched_param none{};
             ::sched_setscheduler(tid, SCHED_OTHER, &none);
             accepting.join();
+            there.wait();
             const bool still_there =
                 support::throws<mp::Error>([&] { const mp::Listener again{listener.address()}; });
             seen.set();
