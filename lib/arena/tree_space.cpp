@@ -39,6 +39,7 @@ constinit std::mutex making; // of the_tree; held over a fork
 thread_local ProcessId born;
 thread_local bool reserved = false; // born was made by reserve_child() for the fork to come
 thread_local bool bare = false;     // born was made by before_fork()
+thread_local int errno_before = 0;  // the fork
 
 std::size_t wanted_bytes() {
     const char* text = std::getenv("MULTIFORK_ARENA_BYTES");
@@ -87,7 +88,13 @@ std::unique_ptr<Space::Impl> make_arena() {
 // ---- fork
 // ---------------------------------------------------------------------------------------------
 
+/// `now`: at the beginning of a handler. 0 is before_fork()'s; and nobody expects a 0 of a fork.
+void restore_errno(int now) noexcept {
+    errno = now != 0 ? now : errno_before;
+}
+
 extern "C" void before_fork() {
+    errno_before = errno;
     making.lock();
     Space* const tree = the_tree.load();
     if (tree != nullptr && !reserved) {
@@ -112,7 +119,8 @@ extern "C" void before_fork() {
 extern "C" void after_fork_in_parent() {
     // A fork that has failed says so here, and nowhere else when it is not the library's. But what
     // is here may also be another handler's: so the child is not given up, it only has to come.
-    const bool failed = errno != 0;
+    const int error = errno;
+    const bool failed = error != 0;
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
     unlock_pipe_ends_after_fork();
@@ -121,9 +129,10 @@ extern "C" void after_fork_in_parent() {
     if (bare && failed && born.serial != 0)
         the_tree.load()->impl().heap.doubt_birth(std::exchange(born, {}));
     making.unlock();
+    restore_errno(error);
 }
 
-extern "C" void after_fork_in_child() {
+void become_the_child() {
     liveness::after_fork_in_child();
     unlock_named_after_fork();
     Space* const tree = the_tree.load();
@@ -142,6 +151,12 @@ extern "C" void after_fork_in_child() {
     } catch (...) {
         // No slot: until this process has one, they look for it on a tick.
     }
+}
+
+extern "C" void after_fork_in_child() {
+    const int now = errno;
+    become_the_child();
+    restore_errno(now);
 }
 
 // When the program is loaded: handlers that were registered at the first use could miss a fork by

@@ -3,6 +3,8 @@
 #include "platform/fork_lock.hpp"
 #include "platform/system.hpp"
 
+#include <multifork/platform/clock.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -16,7 +18,8 @@ namespace multifork::detail {
 ///
 /// A forked child finds that threads of its parent use it, which will never leave there. So the
 /// child's first use or close() takes the descriptors away from them, and makes anew what they may
-/// have held.
+/// have held. What the parent had closed before the fork, and its threads had not left yet, is
+/// closed in the child at once: nobody there has it any more.
 class HeldSocket {
 public:
     /// As std::timed_mutex, of whose waits ThreadSanitizer knows nothing.
@@ -47,9 +50,18 @@ public:
     };
 
     struct Own {
+        Own() = default;
+        ~Own();
+        Own(const Own&) = delete;
+        Own& operator=(const Own&) = delete;
+
         platform::Descriptor socket;
-        platform::Descriptor wake; // readable once this process has closed the socket; may be none
+        platform::Descriptor wake; // readable once this process has closed the socket
         TimedLock sending;
+
+        // In the list of those that are closed and may still be used.
+        Own** place = nullptr;
+        Own* next = nullptr;
     };
 
     /// What `wake` is made of. \return none when this process has no room for another descriptor
@@ -59,8 +71,12 @@ public:
     void open(platform::Descriptor socket, platform::Descriptor wake);
     /// \return null when it is closed \throws Error when a child has no room for a descriptor
     [[nodiscard]] std::shared_ptr<Own> use();
-    /// Ends what waits for `wake`, in this process only.
+    /// Ends what waits in await(), in this process only.
     void close() noexcept;
+    /// Waits until the socket is ready, or closed() here. `what`: POLLIN or POLLOUT. \return false
+    /// when time ran out
+    [[nodiscard]] static bool await(const Own& own, short what,
+                                    platform::Deadline deadline) noexcept;
     [[nodiscard]] bool closed() const noexcept { return closed_.load(); }
 
 private:

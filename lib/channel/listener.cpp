@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -250,23 +249,9 @@ AnyConnection Listener::accept_before(platform::Deadline deadline) {
     platform::Descriptor wake;
     for (;;) {
         from.length = sizeof from.storage;
-        std::array<pollfd, 2> entries{
-            {{own->socket.get(), POLLIN, 0}, {own->wake.get(), POLLIN, 0}}};
-        timespec left{};
-        if (!deadline.is_never() && !deadline.is_poll()) {
-            const std::int64_t ns =
-                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
-            left = {static_cast<std::time_t>(ns / 1'000'000'000),
-                    static_cast<long>(ns % 1'000'000'000)};
-        }
-        const int r =
-            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r == 0)
+        if (!detail::HeldSocket::await(*own, POLLIN, deadline))
             return {};
-        if (entries[1].revents != 0)
-            static_cast<void>(listener.use()); // says that it was closed
+        static_cast<void>(listener.use()); // says if it was closed
         // Before accept4(): who finds no descriptor left for it leaves the caller in the backlog.
         if (!wake && !(wake = detail::HeldSocket::make_wake()))
             detail::throw_socket("accepting at", listener.address);

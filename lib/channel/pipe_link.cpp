@@ -80,13 +80,27 @@ Next await_message(PipeEnd& end, platform::Deadline deadline, bool& slept) {
     return sleep_at(end, deadline, slept);
 }
 
+[[noreturn]] void throw_closed_by_another() {
+    throw ConnectionClosed(
+        "this end of the connection was closed by another thread, which ends what waits here");
+}
 void throw_if_closed(const PipeEnd& end) {
     if (end.closed())
-        throw ConnectionClosed(
-            "this end of the connection was closed by another thread, which ends what waits here");
+        throw_closed_by_another();
 }
 
 } // namespace
+
+PipeLink::PipeLink(std::shared_ptr<PipeEnd> in, std::shared_ptr<PipeEnd> out,
+                   platform::Descriptor descriptors)
+    : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)) {
+    if (!has_descriptors_)
+        return;
+    platform::Descriptor wake = HeldSocket::make_wake();
+    if (!wake)
+        platform::throw_errno("making a connection");
+    descriptors_.open(std::move(descriptors), std::move(wake));
+}
 
 PipeEnd& PipeLink::reading(const char* verb) const {
     if (in_ == nullptr)
@@ -244,6 +258,13 @@ std::shared_ptr<HeldSocket::Own> PipeLink::descriptors() {
     return own;
 }
 
+bool PipeLink::await(const HeldSocket::Own& own, short what, platform::Deadline deadline) const {
+    const bool ready = HeldSocket::await(own, what, deadline);
+    if (descriptors_.closed())
+        throw_closed_by_another();
+    return ready;
+}
+
 void PipeLink::send_fd(int fd) {
     const auto own = descriptors();
     if (!own)
@@ -259,8 +280,7 @@ void PipeLink::send_fd(int fd) {
             errno = error;
             platform::throw_errno(fmt::format("sending descriptor {}", fd));
         }
-        pollfd room{own->socket.get(), POLLOUT, 0};
-        static_cast<void>(::poll(&room, 1, -1));
+        await(*own, POLLOUT, platform::Deadline::never());
     }
 }
 
@@ -269,9 +289,7 @@ Link::Outcome PipeLink::receive_fd(int& fd, platform::Deadline deadline) {
     if (!own)
         return Link::receive_fd(fd, deadline);
     static_cast<void>(reading("recv_fd()"));
-    return await_descriptor(own->socket.get(), fd, [&] {
-        return platform::wait_readable(own->socket.get(), deadline.ns());
-    });
+    return await_descriptor(own->socket.get(), fd, [&] { return await(*own, POLLIN, deadline); });
 }
 
 // ---- connections that travel

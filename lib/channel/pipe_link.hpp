@@ -14,12 +14,9 @@ namespace multifork::detail {
 class PipeLink final : public Link {
 public:
     /// \param descriptors  one of a pair of Unix sockets for send_fd(); may be empty
+    /// \throws Error when there is one, and this process has no room for another descriptor
     PipeLink(std::shared_ptr<arena::PipeEnd> in, std::shared_ptr<arena::PipeEnd> out,
-             platform::Descriptor descriptors = {}) noexcept
-        : in_(std::move(in)), out_(std::move(out)), has_descriptors_(bool(descriptors)) {
-        if (has_descriptors_)
-            descriptors_.open(std::move(descriptors), {});
-    }
+             platform::Descriptor descriptors = {});
     ~PipeLink() override { close(); }
 
     bool send(const Outgoing& message, platform::Deadline deadline) override;
@@ -42,11 +39,13 @@ private:
     [[nodiscard]] arena::PipeEnd& reading(const char* verb) const;
     [[nodiscard]] arena::PipeEnd& writing(const char* verb) const;
 
-    std::shared_ptr<arena::PipeEnd> in_;
-    std::shared_ptr<arena::PipeEnd> out_;
     /// \return null when it was made without
     [[nodiscard]] std::shared_ptr<HeldSocket::Own> descriptors();
+    /// \return false when time ran out \throws ConnectionClosed when it is closed meanwhile
+    bool await(const HeldSocket::Own& own, short what, platform::Deadline deadline) const;
 
+    std::shared_ptr<arena::PipeEnd> in_;
+    std::shared_ptr<arena::PipeEnd> out_;
     bool has_descriptors_;
     HeldSocket descriptors_;
 };

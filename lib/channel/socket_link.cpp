@@ -94,22 +94,9 @@ void SocketLink::throw_if_closed() const {
 }
 
 bool SocketLink::await(const Own& own, short what, platform::Deadline deadline) const {
-    std::array<pollfd, 2> entries{{{own.socket.get(), what, 0}, {own.wake.get(), POLLIN, 0}}};
-    for (;;) {
-        timespec left{};
-        if (!deadline.is_never() && !deadline.is_poll()) {
-            const std::int64_t ns =
-                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
-            left = {static_cast<std::time_t>(ns / 1'000'000'000),
-                    static_cast<long>(ns % 1'000'000'000)};
-        }
-        const int r =
-            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
-        if (r < 0 && errno == EINTR)
-            continue;
-        throw_if_closed();
-        return r != 0;
-    }
+    const bool ready = HeldSocket::await(own, what, deadline);
+    throw_if_closed();
+    return ready;
 }
 
 bool SocketLink::send(const Outgoing& outgoing, platform::Deadline deadline) {

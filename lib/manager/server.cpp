@@ -18,7 +18,8 @@ namespace multifork::detail {
 namespace {
 
 constexpr int most_connections = 1000; // a thread each
-// Beside them. When there are so many, each has a second; and else the time of the handshake.
+// Beside them. When there are so many, or no descriptor is left, each has a second; and else the
+// time of the handshake.
 constexpr std::size_t most_strangers = 200;
 constexpr std::chrono::seconds strangers_time{1};
 
@@ -57,6 +58,7 @@ void Server::serve() {
         } catch (const Error& error) {
             // No descriptor left. Nothing tells when one is free; the caller waits in the backlog.
             platform::log(LogLevel::info, error.what());
+            drop_oldest_stranger();
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
             continue;
         }
@@ -78,10 +80,17 @@ void Server::serve() {
 }
 
 bool Server::room_for_a_stranger() {
+    const auto has_room = [&] {
+        const std::scoped_lock hold(meeting_);
+        return strangers_.size() < most_strangers;
+    };
+    return has_room() || drop_oldest_stranger();
+}
+
+bool Server::drop_oldest_stranger() {
     const std::scoped_lock hold(meeting_);
-    if (strangers_.size() < most_strangers)
-        return true;
-    if (std::chrono::steady_clock::now() - strangers_.front().since < strangers_time)
+    if (strangers_.empty() ||
+        std::chrono::steady_clock::now() - strangers_.front().since < strangers_time)
         return false;
     strangers_.front().connection.close(); // which ends its thread
     strangers_.pop_front();

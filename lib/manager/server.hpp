@@ -42,6 +42,8 @@ private:
 
     /// \return false while there are too many, and none of them for long
     [[nodiscard]] bool room_for_a_stranger();
+    /// \return false when none has been there for long
+    bool drop_oldest_stranger();
     void forget_stranger(const AnyConnection& connection);
     void attend(AnyConnection connection);
     [[nodiscard]] Bytes answer(std::span<const std::byte> message, bool& ends);

@@ -61,7 +61,7 @@ public:
         // Others hold it for two system calls. Should one be stopped there, or be killed and leave
         // it to a child that another of its threads has just forked, it is not waited for: then
         // this is as good as no lock.
-        constexpr int longest_ms = 1'000;
+        const int longest_ms = longest_unnaming_ms.load(std::memory_order_relaxed);
         for (int i = 0; !set(F_WRLCK) && (errno == EAGAIN || errno == EACCES) && i < longest_ms;
              ++i)
             ::usleep(1'000);
@@ -105,6 +105,8 @@ bool remove_if_leftover(int fd, const std::string& path) noexcept {
 }
 
 } // namespace
+
+constinit std::atomic<int> longest_unnaming_ms{1'000};
 
 platform::Descriptor reopen(const platform::Descriptor& fd, const std::string& path) {
     const std::string self = fmt::format("/proc/self/fd/{}", fd.get());

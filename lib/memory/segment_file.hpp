@@ -2,6 +2,7 @@
 
 #include "platform/system.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -33,6 +34,9 @@ namespace multifork::memory {
 
 /// Opens the file behind `fd` once more. \throws Error
 [[nodiscard]] platform::Descriptor reopen(const platform::Descriptor& fd, const std::string& path);
+
+/// How long whoever takes a name away waits for another that is at it. For tests, which stop one.
+extern std::atomic<int> longest_unnaming_ms;
 
 struct FileId {
     std::uint64_t device = 0;

@@ -133,6 +133,7 @@ Scenario open_use_drop() {
 /// One finds a leftover, and stands anywhere in taking it away; the name is removed and given anew
 /// meanwhile. The new file keeps it. \return at how many places the one stood
 int give_a_name_anew_beside_a_finder() {
+    memory::longest_unnaming_ms = 600'000; // however long the finder stands
     const std::string name = unique_name("anew");
     const std::string path = "/dev/shm/multifork." + name;
     constexpr std::uint64_t no_magic = 0; // such a file begins with zeros

@@ -24,6 +24,35 @@ namespace support = multifork::test;
 using support::counters;
 using support::orderly;
 
+namespace {
+
+void expect_that_silent_strangers_shut_nobody_out(int count, rlim_t servers_descriptors) {
+    rlimit own{};
+    BOOST_TEST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &own) == 0);
+    const rlimit few{servers_descriptors, own.rlim_max};
+    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    auto manager = counters({.address = {"127.0.0.1", 0}});
+    manager.start();
+    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &own) == 0);
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_port = ::htons(manager.address().port());
+    there.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    std::vector<int> strangers;
+    for (int i = 0; i < count; ++i) {
+        strangers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        BOOST_TEST_REQUIRE(::connect(strangers.back(), reinterpret_cast<const sockaddr*>(&there),
+                                     sizeof there) == 0);
+    }
+    // Long before the strangers' own time is over.
+    BOOST_CHECK_NO_THROW(static_cast<void>(mp::Client(
+        manager.address(), {.authkey = manager.authkey(), .handshake = std::chrono::seconds(10)})));
+    for (const int stranger : strangers)
+        ::close(stranger);
+}
+
+} // namespace
+
 // Callers that speak nonsense, callers and servers that are killed, and orderly ends.
 BOOST_AUTO_TEST_SUITE(manager)
 
@@ -51,27 +80,11 @@ BOOST_AUTO_TEST_CASE(garbage_and_silence_harm_nobody) {
     BOOST_TEST(manager.objects() == 1u);
 }
 
-// More than the server has descriptors for.
 BOOST_AUTO_TEST_CASE(many_silent_strangers_shut_nobody_out) {
-    const rlimit few{512, 512};
-    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-    auto manager = counters({.address = {"127.0.0.1", 0}});
-    manager.start();
-    sockaddr_in there{};
-    there.sin_family = AF_INET;
-    there.sin_port = ::htons(manager.address().port());
-    there.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
-    std::vector<int> strangers;
-    for (int i = 0; i < 300; ++i) {
-        strangers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        BOOST_TEST_REQUIRE(::connect(strangers.back(), reinterpret_cast<const sockaddr*>(&there),
-                                     sizeof there) == 0);
-    }
-    // Long before the strangers' own time is over.
-    BOOST_CHECK_NO_THROW(static_cast<void>(mp::Client(
-        manager.address(), {.authkey = manager.authkey(), .handshake = std::chrono::seconds(10)})));
-    for (const int stranger : strangers)
-        ::close(stranger);
+    expect_that_silent_strangers_shut_nobody_out(300, 512);
+}
+BOOST_AUTO_TEST_CASE(silent_strangers_with_all_descriptors_shut_nobody_out) {
+    expect_that_silent_strangers_shut_nobody_out(150, 256);
 }
 
 BOOST_AUTO_TEST_CASE(callers_that_are_killed_harm_nobody) {

@@ -13,11 +13,13 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <cerrno>
 #include <csignal>
 #include <ostream>
 #include <string>
 #include <thread>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -58,6 +60,21 @@ BOOST_DATA_TEST_CASE(they_go_under_a_name_of_their_own, both_ways, made) {
         made);
     BOOST_TEST(child.wait() == 0);
     BOOST_TEST(liveness::enter(lock.domain()) == mine);
+}
+
+// The library's handlers look at errno to see whether a fork has failed.
+BOOST_AUTO_TEST_CASE(a_fork_that_succeeds_leaves_errno_alone) {
+    const mp::Lock lock; // so that the handlers have something to do
+    errno = ENOTTY;
+    const pid_t pid = ::fork();
+    const int error = errno;
+    if (pid == 0)
+        ::_exit(error == ENOTTY ? 0 : 1);
+    BOOST_TEST_REQUIRE(pid > 0);
+    BOOST_TEST(error == ENOTTY);
+    int status = 0;
+    BOOST_TEST(::waitpid(pid, &status, 0) == pid);
+    BOOST_TEST(status == 0);
 }
 
 BOOST_DATA_TEST_CASE(they_do_not_own_what_their_parent_holds, both_ways, made) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -79,6 +81,7 @@ BOOST_AUTO_TEST_CASE(a_free_port_and_who_came) {
 BOOST_AUTO_TEST_CASE(clients_with_odd_names) {
     const std::string file = fmt::format("\\\\multifork-{}", ::getpid());
     BOOST_TEST_REQUIRE(::chdir(std::filesystem::temp_directory_path().c_str()) == 0);
+    std::filesystem::remove(file);
     mp::Listener listener;
     for (const std::string& name :
          {std::string(sizeof(sockaddr_un::sun_path), '\0'), std::string(1, '\0'), file + '\0'}) {
@@ -90,7 +93,12 @@ BOOST_AUTO_TEST_CASE(clients_with_odd_names) {
         const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un own{};
         const socklen_t own_bytes = bytes_of(own, name);
-        BOOST_TEST(::bind(fd, reinterpret_cast<const sockaddr*>(&own), own_bytes) == 0);
+        int bound = -1;
+        support::wait_until([&] { // another run may have the name at this moment
+            bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&own), own_bytes);
+            return bound == 0 || errno != EADDRINUSE;
+        });
+        BOOST_TEST(bound == 0);
         sockaddr_un there{};
         const socklen_t there_bytes = bytes_of(there, listener.address().name());
         BOOST_TEST_REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&there), there_bytes) ==
@@ -562,6 +570,33 @@ BOOST_AUTO_TEST_CASE(descriptors_through_a_pipe) {
     support::expect_error<mp::Error>([&p = d] { static_cast<void>(p.fileno()); }, {"Readiness"});
 }
 
+BOOST_AUTO_TEST_CASE(close_ends_what_waits_for_a_descriptor_at_a_pipe) {
+    auto [a, b] = mp::Pipe({.descriptors = true});
+    auto [c, d] = mp::Pipe({.descriptors = true});
+    std::array<std::atomic<int>, 2> tids{};
+    std::atomic<int> ended{0};
+    std::thread receiving([&, &b = b] {
+        tids[0] = ::gettid();
+        ended += support::throws<mp::ConnectionClosed>([&] { static_cast<void>(b.recv_fd()); });
+    });
+    std::thread sending([&, &c = c] {
+        tids[1] = ::gettid();
+        ended += support::throws<mp::ConnectionClosed>([&] {
+            for (;;)
+                c.send_fd(STDERR_FILENO);
+        });
+    });
+    for (const auto& tid : tids) {
+        support::wait_until([&] { return tid != 0; });
+        support::wait_until_asleep(tid);
+    }
+    b.close();
+    c.close();
+    receiving.join();
+    sending.join();
+    BOOST_TEST(ended == 2);
+}
+
 BOOST_AUTO_TEST_CASE(a_killed_peer_ends_the_stream) {
     mp::Listener listener{{"127.0.0.1", 0}};
     mp::Process child{[&] {
@@ -638,6 +673,46 @@ BOOST_AUTO_TEST_CASE(a_child_closes_a_listener_at_which_a_thread_of_its_parent_w
     const mp::Listener again{address}; // throws while anybody listens there
     seen.set();
     support::expect_exit(child);
+}
+
+// The accepting thread is kept off the only core from close() until after the fork.
+BOOST_AUTO_TEST_CASE(what_was_closed_before_a_fork_is_not_open_in_the_child) {
+    support::run_in_child([] {
+        cpu_set_t one_core;
+        CPU_ZERO(&one_core);
+        CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one_core);
+        support::demand(::sched_setaffinity(0, sizeof one_core, &one_core) == 0);
+        for (int i = 0; i < 10; ++i) {
+            mp::Listener listener;
+            std::atomic<int> tid{0};
+            std::thread accepting([&] {
+                const sched_param none{};
+                ::sched_setscheduler(0, SCHED_IDLE, &none);
+                tid = ::gettid();
+                support::demand(support::throws<mp::ConnectionClosed>(
+                    [&] { static_cast<void>(listener.accept()); }));
+            });
+            support::wait_until([&] { return tid != 0; });
+            support::wait_until_asleep(tid);
+            mp::Event there;
+            mp::Event seen;
+            mp::Process child{[&] {
+                there.set();
+                seen.wait();
+            }};
+            listener.close();
+            child.start();
+            const sched_param none{};
+            ::sched_setscheduler(tid, SCHED_OTHER, &none);
+            accepting.join();
+            there.wait();
+            const bool still_there =
+                support::throws<mp::Error>([&] { const mp::Listener again{listener.address()}; });
+            seen.set();
+            support::expect_exit(child);
+            support::demand(!still_there);
+        }
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_child_closes_a_pipe_at_which_a_thread_of_its_parent_waits_for_a_descriptor) {

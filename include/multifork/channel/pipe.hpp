@@ -14,8 +14,8 @@ struct PipeOptions {
     bool duplex = true;
     /// Messages that may be on their way in each direction; who sends more waits.
     std::size_t capacity = 64;
-    /// Whether open file descriptors can be sent too (send_fd, recv_fd): takes two descriptors in
-    /// each process that holds the pipe, as any pipe does in Python.
+    /// Whether open file descriptors can be sent too (send_fd, recv_fd): takes two descriptors for
+    /// each end that a process holds.
     bool descriptors = false;
 };
 
