@@ -7,7 +7,10 @@ expect 0 "2,000,000" --increments 1000000
     problem "not three rows without a loss: $(cat "$scratch/out")"
 expect 0 "3 processes" --processes 3 --increments 7
 for increments in 1 4 5 7 9 14; do # few, and parts of them that do not come out even
-    expect 0 "2 processes" --increments "$increments" --trace "$scratch/few.html"
+    expect 0 "The picture is in" --increments "$increments" --trace "$scratch/few.json"
+    # In each of three panels two processes say how far they are, at last that they are done.
+    [ "$(grep -o "\"name\":\"$increments\"" "$scratch/few.json" | wc -l)" = 6 ] ||
+        problem "the end is not in the picture of $increments increments"
 done
 expect 0 "Usage" --help
 expect 0 "The picture is in" --increments 1000 --trace "$scratch/picture.json"
