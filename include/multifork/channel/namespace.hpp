@@ -202,12 +202,13 @@ public:
     /// \throws KeyNotFound, TypeMismatch, OutOfSharedMemory, WouldDeadlock when f uses the
     ///         Namespace, and what f throws; then nothing has changed
     template <detail::AttributeResult T, class F>
-        requires std::invocable<F&, T&> T fetch_update(std::string_view name, F&& f)
+        requires detail::Change<F, T> T fetch_update(std::string_view name, F&& f)
     const {
         const detail::Container::Guard hold(store_);
         const std::size_t place = entry(name);
         T before = read<T>(name, place);
         detail::Incoming made = incoming(detail::changed(before, f));
+        hold.check_after_call();
         store_.replace(place, made);
         return before;
     }
