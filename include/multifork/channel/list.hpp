@@ -212,6 +212,7 @@ public:
             return *this;
         }
         detail::check_repeat(size, times);
+        store_.reserve(size * static_cast<std::size_t>(times)); // before so many are made
         // Blocks are not shared: each further element is made anew.
         std::vector<Incoming> elements;
         const std::vector<T> values = read_all();
