@@ -256,6 +256,12 @@ Object named_object(std::string_view name, OpenMode mode, const Identity& identi
 bool remove_named(std::string_view name) {
     return memory::SegmentFile::remove(name);
 }
+memory::FileId file_of(const Object& object) {
+    return static_cast<NamedSpace&>(object.space()).file().id();
+}
+bool remove_named(std::string_view name, memory::FileId file) {
+    return memory::SegmentFile::remove(name, file);
+}
 std::vector<std::string> remove_stale() {
     return memory::SegmentFile::remove_stale(segment_magic);
 }

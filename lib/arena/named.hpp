@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace multifork::arena {
 
@@ -34,6 +35,11 @@ private:
 /// The named object that another process of the tree told of. \throws NotFound, LayoutMismatch
 [[nodiscard]] std::shared_ptr<NamedSpace> open_named(const std::string& name, Kind kind,
                                                      std::size_t root_bytes);
+
+/// Which file a named object lies in: a name may mean another one later.
+[[nodiscard]] memory::FileId file_of(const Object& object);
+/// Takes the name away if it means that file. \return false when it does not
+[[nodiscard]] bool remove_named(std::string_view name, memory::FileId file);
 
 /// For the end of a process that runs no destructors: gives the named files up, and removes those
 /// that nobody else has open. The memory stays mapped.

@@ -96,9 +96,13 @@ Container::Guard::Guard(const Container& container) : container_(container) {
 }
 
 Container::Guard::~Guard() {
-    // What ran meanwhile may have used another segment, whose bell then is the armed one.
-    static_cast<void>(liveness::enter(*container_.domain_, container_.domain_index_));
-    core::unlock(container_.header_->lock);
+    core::unlock_after_call(container_.header_->lock,
+                            liveness::enter(*container_.domain_, container_.domain_index_));
+}
+
+void Container::Guard::check_after_call() const {
+    core::check_after_call(container_.header_->lock,
+                           liveness::enter(*container_.domain_, container_.domain_index_));
 }
 
 void Container::settle(core::Acquired got) const {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace multifork::detail {
@@ -129,8 +130,12 @@ void ListStore::replace(std::size_t i, Incoming& element) {
 void ListStore::splice(std::size_t first, std::size_t last, std::span<Incoming> elements) {
     const View now = view();
     const std::uint64_t count = now.count - (last - first) + elements.size();
-    const bool grows = count > now.capacity;
-    NewTable made(space(), core::ListTable::room_for(count, grows ? now.capacity : 0), count);
+    // With room for half as many again, so that the next append() finds some.
+    const std::uint64_t capacity =
+        count > now.capacity
+            ? core::ListTable::room_for(count, now.capacity)
+            : std::min(now.capacity, core::ListTable::room_for(count + count / 2, 0));
+    NewTable made(space(), capacity, count);
     // The words that go are read before the commit, which frees their table.
     const std::vector<std::uint64_t> old = words_of_blocks(now, first, last);
     if (now.table != nullptr)
@@ -144,6 +149,16 @@ void ListStore::splice(std::size_t first, std::size_t last, std::span<Incoming> 
     change_root(made.release());
     for (const std::uint64_t word : old)
         discard(word);
+}
+
+void ListStore::reserve(std::size_t count) {
+    const View now = view();
+    if (count <= now.capacity)
+        return;
+    NewTable made(space(), core::ListTable::room_for(count, now.capacity), now.count);
+    if (now.table != nullptr)
+        made.push(now.words(), now.count);
+    change_root(made.release()); // COMMITs: the same elements
 }
 
 void ListStore::cut(std::size_t count) {

@@ -69,6 +69,14 @@ void throw_out_of_range(std::string_view name, const char* type_name) {
 
 namespace {
 
+/// With a point, or an exponent, so that it does not look like a whole number.
+std::string real_text(double value) {
+    std::string text = fmt::format("{}", value);
+    if (text.find_first_not_of("-0123456789") == text.npos)
+        text += ".0";
+    return text;
+}
+
 /// As Python would print it.
 std::string describe(std::span<const std::byte> bytes, std::string_view name) {
     const AttributeType type = type_of(bytes, name);
@@ -85,7 +93,7 @@ std::string describe(std::span<const std::byte> bytes, std::string_view name) {
     case AttributeType::natural:
         return fmt::format("{}", as(std::type_identity<std::uint64_t>{}));
     case AttributeType::real:
-        return fmt::format("{}", as(std::type_identity<double>{}));
+        return real_text(as(std::type_identity<double>{}));
     case AttributeType::text:
         return fmt::format("'{}'", as(std::type_identity<std::string>{}));
     case AttributeType::bytes:

@@ -202,12 +202,15 @@ ShareableList::Header& ShareableList::header() const {
     return *reinterpret_cast<Header*>(memory_.object().data());
 }
 
-ShareableList::Slot ShareableList::slot(std::size_t index) const {
+ShareableList::Slot ShareableList::slot(std::ptrdiff_t place) const {
     const auto buffer = memory_.buf();
-    if (index >= count_)
+    const auto count = static_cast<std::ptrdiff_t>(count_);
+    if (place >= count || place < -count)
         throw InvalidArgument(
-            fmt::format("item {} of a ShareableList of {} items: the last one is at size() - 1",
-                        index, count_));
+            fmt::format("item {} of a ShareableList of {} items: the last one is at size() - 1, or "
+                        "-1",
+                        place, count_));
+    const auto index = static_cast<std::size_t>(place < 0 ? place + count : place);
     std::uint64_t* const places = header().places();
     const std::uint64_t begin = places[index];
     const std::uint64_t end = index + 1 < count_ ? places[index + 1] : buffer.size();
@@ -223,13 +226,26 @@ ShareableList::Slot ShareableList::slot(std::size_t index) const {
 // ---- items
 // ----------------------------------------------------------------------------------------------
 
-ListItem ShareableList::at(std::size_t index) const {
+void ShareableList::Item::throw_too_large() {
+    throw InvalidArgument(
+        "a whole number in a ShareableList is at most 2^63 - 1; keep a larger one "
+        "as text, or as a double");
+}
+
+ListItem ShareableList::at(std::ptrdiff_t index) const {
     const Slot place = slot(index);
     const Guard hold(*this);
     return place.read();
 }
 
-void ShareableList::set(std::size_t index, const Item& item) {
+std::optional<ListItem> ShareableList::get(std::ptrdiff_t index) const {
+    const auto count = static_cast<std::ptrdiff_t>(count_);
+    if (index >= count || index < -count)
+        return std::nullopt;
+    return at(index);
+}
+
+void ShareableList::set(std::ptrdiff_t index, const Item& item) {
     const Slot place = slot(index);
     if (width_for(item) > place.width)
         throw InvalidArgument(fmt::format(
@@ -243,36 +259,37 @@ void ShareableList::set(std::size_t index, const Item& item) {
 std::vector<ListItem> ShareableList::to_vector() const {
     std::vector<ListItem> items;
     items.reserve(count_);
-    for (std::size_t i = 0; i < count_; ++i)
-        items.push_back(at(i));
+    for (const ListItem& item : *this)
+        items.push_back(item);
     return items;
 }
 
 std::size_t ShareableList::count(const Item& item) const {
     const ListItem& wanted = item;
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count_; ++i)
-        found += at(i) == wanted ? 1 : 0;
-    return found;
+    return static_cast<std::size_t>(std::ranges::count(to_vector(), wanted));
 }
 
 std::optional<std::size_t> ShareableList::index(const Item& item) const {
     const ListItem& wanted = item;
-    for (std::size_t i = 0; i < count_; ++i)
-        if (at(i) == wanted)
-            return i;
+    std::size_t place = 0;
+    for (const ListItem& found : *this) {
+        if (found == wanted)
+            return place;
+        ++place;
+    }
     return std::nullopt;
 }
 
 std::string ShareableList::format() const {
     std::string text;
-    for (std::size_t i = 0; i < count_; ++i) {
-        const ListItem item = at(i);
+    std::ptrdiff_t place = 0;
+    for (const ListItem& item : *this) {
         static constexpr std::array<const char*, 4> short_ones{"xxxxxx?x", "xxxxxxx?", "q", "d"};
         if (is_long(item))
-            text += fmt::format("{}s", slot(i).width);
+            text += fmt::format("{}s", slot(place).width);
         else
             text += short_ones[item.index()];
+        ++place;
     }
     return text;
 }

@@ -1,8 +1,11 @@
+#include "arena/named.hpp"
+
 #include <multifork/channel/shared_memory.hpp>
 #include <multifork/error.hpp>
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <optional>
 #include <random>
 #include <utility>
@@ -12,7 +15,8 @@ namespace multifork {
 struct SharedMemory::State {
     std::string name;
     std::optional<arena::Object> object; // empty: closed
-    bool unlinked = false;
+    memory::FileId file;                 // which one the name meant then
+    std::atomic<bool> unlinked{false};
 };
 
 namespace {
@@ -38,6 +42,7 @@ SharedMemory SharedMemory::named(std::string_view name, arena::OpenMode mode, st
     made.state_ = std::make_shared<State>();
     made.state_->name = name;
     made.state_->object = arena::named_object(name, mode, identity, init);
+    made.state_->file = arena::file_of(*made.state_->object);
     return made;
 }
 
@@ -100,13 +105,24 @@ void SharedMemory::close() noexcept {
 }
 
 void SharedMemory::unlink() {
-    const bool gone = state_ && !state_->unlinked && remove(state_->name);
-    // Closed first, as Python programs do: then it may have gone with its last user.
-    if (!gone && (!state_ || state_->unlinked || !closed()))
+    const auto refuse = [&] {
         throw NotFound(fmt::format("unlink() of the shared memory '{}', whose name somebody has "
                                    "taken away before",
                                    name()));
-    state_->unlinked = true;
+    };
+    if (!state_ || state_->unlinked.exchange(true))
+        refuse();
+    try {
+        // Not another one's, that has the name by now. Closed first, as Python programs do, it may
+        // have gone with its last user.
+        if (!arena::remove_named(state_->name, state_->file) && !closed())
+            refuse();
+    } catch (const NotFound&) {
+        throw;
+    } catch (...) {
+        state_->unlinked = false;
+        throw;
+    }
 }
 
 std::string SharedMemory::to_string() const {

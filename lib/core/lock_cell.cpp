@@ -3,6 +3,7 @@
 #include "platform/spin.hpp"
 
 #include <multifork/core/lock_cell.hpp>
+#include <multifork/error.hpp>
 #include <multifork/liveness/tuning.hpp>
 #include <multifork/platform/mutant.hpp>
 
@@ -102,6 +103,13 @@ void poison(LockCell& cell) noexcept {
     // Everybody asleep learns it; nobody may sleep on, because there is no owner whose death would
     // ring.
     platform::futex_wake(platform::low_half(cell.word), platform::wake_everybody);
+}
+
+void throw_forked() {
+    throw NotOwner(
+        "fork() returned in a function that an operation on shared data had called: this "
+        "is the child, and the operation is its parent's; nothing has changed here. End "
+        "the child within the function, by _exit() or exec()");
 }
 
 } // namespace multifork::core

@@ -88,6 +88,13 @@ private:
     int fd_;
 };
 
+std::optional<FileId> id_of(int fd) noexcept {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        return std::nullopt;
+    return FileId{status.st_dev, status.st_ino};
+}
+
 /// Unlinks the file at `path` if it is a leftover. `fd` is open on it, without a lock.
 bool remove_if_leftover(int fd, const std::string& path) noexcept {
     if (!lock_file(fd, LOCK_EX | LOCK_NB))
@@ -160,8 +167,14 @@ std::optional<SegmentFile> SegmentFile::open(std::string_view name, std::uint64_
     }
 }
 
+bool SegmentFile::remove(std::string_view name, FileId only) {
+    return remove_path(path_of(name), only);
+}
 bool SegmentFile::remove(std::string_view name) {
-    const std::string path = path_of(name);
+    return remove_path(path_of(name), std::nullopt);
+}
+
+bool SegmentFile::remove_path(const std::string& path, std::optional<FileId> only) {
     for (;;) {
         const platform::Descriptor fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
         std::optional<Unnaming> alone;
@@ -169,6 +182,8 @@ bool SegmentFile::remove(std::string_view name) {
             alone.emplace(fd.get());
         if (alone && !alone->still_named(path))
             continue;
+        if (only && (!fd || id_of(fd.get()) != only))
+            return false;
         // What cannot be opened is no file of ours; the kernel says whether it may go.
         if (::unlink(path.c_str()) == 0)
             return true;

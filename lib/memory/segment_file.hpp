@@ -53,6 +53,8 @@ public:
     static std::optional<SegmentFile> open(std::string_view name, std::uint64_t magic);
     /// Unlinks the name. \return false when there is none
     static bool remove(std::string_view name);
+    /// The same, if it means that file. \return false when it does not
+    static bool remove(std::string_view name, FileId only);
     /// Unlinks all leftovers that begin with `magic`. \return their names
     static std::vector<std::string> remove_stale(std::uint64_t magic);
 
@@ -67,6 +69,8 @@ public:
     void close_and_remove_if_last() noexcept;
 
 private:
+    static bool remove_path(const std::string& path, std::optional<FileId> only);
+
     friend class NewSegmentFile;
     SegmentFile(platform::Descriptor fd, std::string path);
 

@@ -82,10 +82,14 @@ std::size_t Barrier::arrive_and_wait() const {
 void Barrier::run_action(std::uint32_t round) const {
     if (!action_)
         return;
+    const liveness::ThreadWord me = liveness::enter(*domain_);
     try {
         action_();
+        if (liveness::enter(*domain_) != me)
+            core::throw_forked();
     } catch (...) {
-        core::barrier_break(view(), round);
+        if (liveness::enter(*domain_) == me) // not in a child that it forked
+            core::barrier_break(view(), round);
         throw;
     }
 }

@@ -104,8 +104,10 @@ void Lock::run_repair(const std::function<void()>& repair) const {
     try {
         if (repair)
             repair();
+        core::check_after_call(block_->cell, liveness::enter(*domain_));
     } catch (...) {
-        core::poison(block_->cell);
+        if (core::held_by(block_->cell, liveness::enter(*domain_))) // not in a child that it forked
+            core::poison(block_->cell);
         throw;
     }
     block_->recoveries.fetch_add(1, std::memory_order_relaxed);

@@ -56,8 +56,11 @@ void RWLock::run_repair(const std::function<void()>& repair) const {
     try {
         if (repair)
             repair();
+        core::check_after_call(cell_->writer, liveness::enter(*domain_));
     } catch (...) {
-        core::poison(cell_->writer);
+        if (core::held_by(cell_->writer,
+                          liveness::enter(*domain_))) // not in a child that it forked
+            core::poison(cell_->writer);
         throw;
     }
     cell_->recoveries.fetch_add(1, std::memory_order_relaxed); // only counted

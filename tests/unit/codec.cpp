@@ -214,6 +214,27 @@ BOOST_AUTO_TEST_CASE(a_wrong_length_is_an_error_and_no_allocation) {
                       mp::CorruptSharedMemory);
 }
 
+// What the reader would refuse is not written.
+BOOST_AUTO_TEST_CASE(elements_without_bytes_are_counted_up_to_a_limit) {
+    using Nothings = std::vector<std::monostate>;
+    constexpr std::size_t most = 1u << 20;
+    std::vector<std::byte> bytes;
+    mp::encode(Nothings(most), bytes);
+    BOOST_TEST(mp::decode<Nothings>(bytes).size() == most);
+    for (const std::size_t more : {most + 1, most + 100}) {
+        bytes.clear();
+        support::expect_error<mp::InvalidArgument>([&] { mp::encode(Nothings(more), bytes); },
+                                                   {"2^20"});
+        bytes.clear();
+        // But for what has bytes enough, wherever they are.
+        mp::encode(std::pair(Nothings(more), std::string(more, 'x')), bytes);
+        BOOST_TEST((mp::decode<std::pair<Nothings, std::string>>(bytes).first.size() == more));
+        bytes.clear();
+        mp::encode(std::vector<bool>(more, true), bytes);
+        BOOST_TEST(mp::decode<std::vector<bool>>(bytes).size() == more);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(random_bytes_never_fault) {
     std::uint32_t random = 12345;
     for (int round = 0; round < 2'000; ++round) {

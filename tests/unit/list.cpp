@@ -3,10 +3,16 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/leftovers.hpp"
+#include "unit/named_files.hpp"
+
+#include <multifork/core/container_cell.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <concepts>
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <optional>
@@ -45,7 +51,9 @@ void keeps(const std::vector<T>& values) {
 }
 
 template <class List>
-concept is_changed_in_place = requires(const List& list) { list[0]->append("!"); };
+concept is_changed_in_place = requires(const List& list) {
+    list[0]->append("!");
+};
 
 std::string text(std::size_t n) {
     return "element number " + std::to_string(n);
@@ -296,6 +304,54 @@ BOOST_AUTO_TEST_CASE(an_iterator_sees_what_others_do_and_a_copy_does_not) {
     for (const int element : list.copy())
         list.append(element);
     BOOST_TEST(list.size() == 8u);
+}
+
+// Before its elements are made, which would be in private memory.
+BOOST_AUTO_TEST_CASE(what_has_no_room_is_not_repeated) {
+    mp::List<char> list{'a', 'b'};
+    support::expect_error<mp::OutOfSharedMemory>([&] { list *= 1'000'000'000'000; }, {});
+    BOOST_TEST((list.copy() == std::vector{'a', 'b'}));
+    mp::List<std::string> texts{"a"};
+    support::expect_error<mp::OutOfSharedMemory>([&] { texts *= 1'000'000'000'000; }, {});
+    BOOST_TEST((texts.copy() == std::vector<std::string>{"a"}));
+}
+
+// After elements were taken out of the middle, which makes a new table, there is room for others.
+BOOST_AUTO_TEST_CASE(a_table_without_some_elements_has_room_for_more) {
+    const std::string name = support::unique_name("room");
+    const auto list = mp::List<int>::create(name, 65536);
+    const support::Bytes bytes(name);
+    const auto root = [&] { return bytes.root<mp::core::ContainerHeader>().root.load(); };
+    for (int i = 0; i < 100; ++i)
+        list.append(i);
+    list.erase(0);
+    for (int i = 0; i < 20; ++i) {
+        const std::uint64_t before = root();
+        list.append(i);
+        BOOST_TEST(root() == before);
+    }
+    list.erase(0, 100);
+    BOOST_TEST(bytes.at<std::uint64_t>(root()) < 64u); // and no room for all that there were
+}
+
+/// More than a word, and only its maker has one.
+class Stamp {
+public:
+    Stamp(std::int64_t first, std::int64_t second) : numbers_{first, second} {}
+    bool operator==(const Stamp&) const = default;
+
+private:
+    std::array<std::int64_t, 2> numbers_;
+};
+
+BOOST_AUTO_TEST_CASE(elements_without_a_default) {
+    static_assert(mp::Crossable<Stamp> && !std::default_initializable<Stamp>);
+    mp::List<Stamp> list{{1, 2}, {3, 4}};
+    BOOST_TEST((list.at(1) == Stamp(3, 4)));
+    BOOST_TEST((list.pop() == Stamp(3, 4)));
+    BOOST_TEST((list.copy() == std::vector<Stamp>{{1, 2}}));
+    mp::Dict<int, Stamp> dict{{1, Stamp(5, 6)}};
+    BOOST_TEST((dict.at(1) == Stamp(5, 6)));
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_repeated_is_refused) {

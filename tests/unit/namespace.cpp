@@ -108,6 +108,26 @@ BOOST_AUTO_TEST_CASE(it_prints_as_in_python) {
     shared.set("raw", std::vector{std::byte{1}});
     BOOST_TEST(fmt::format("{}", shared) == "Namespace(name='Bob', age=5, tall=False, height=1.75, "
                                             "no=None, raw=<1 bytes>)");
+    shared.clear();
+    shared.set("a", 2.0);
+    shared.set("b", -0.0);
+    shared.set("c", 1e300);
+    shared.set("d", std::numeric_limits<double>::infinity());
+    BOOST_TEST(shared.to_string() == "Namespace(a=2.0, b=-0.0, c=1e+300, d=inf)");
+}
+
+BOOST_AUTO_TEST_CASE(an_attribute_that_is_changed_before_it_is_there) {
+    const mp::Namespace shared;
+    const auto add = [&](int more) {
+        return shared.fetch_update<int>(
+            "n", [&](int& n) { n += more; }, 5);
+    };
+    BOOST_TEST(add(1) == 5);
+    BOOST_TEST(add(2) == 6);
+    BOOST_TEST(shared.get<int>("n") == 8);
+    support::expect_error<mp::KeyNotFound>(
+        [&] { shared.fetch_update<int>("m", [](int& n) { n = 1; }); }, {"'m'"});
+    BOOST_TEST((shared.names() == std::vector<std::string>{"n"}));
 }
 
 // Fails when it is not locked from the read to the write.

@@ -62,6 +62,24 @@ BOOST_AUTO_TEST_CASE(closing_ends_the_use_in_one_process) {
     support::expect_error<mp::NotFound>([] { SharedMemory{}.unlink(); }, {});
 }
 
+// The name went, and means another memory since.
+BOOST_AUTO_TEST_CASE(unlink_takes_no_name_away_that_is_somebody_elses) {
+    const std::string name = "unit-shm-taken";
+    auto mine = SharedMemory::create(name, 10);
+    auto closed = SharedMemory::open(name);
+    BOOST_TEST(SharedMemory::remove(name));
+    auto theirs = SharedMemory::create(name, 20);
+    support::expect_error<mp::NotFound>([&] { mine.unlink(); }, {name, "before"});
+    BOOST_TEST(SharedMemory::open(name).size() == 20u);
+    closed.close();
+    mine.close();
+    closed.unlink(); // it went with its last user
+    BOOST_TEST(SharedMemory::open(name).size() == 20u);
+    theirs.unlink();
+    support::expect_error<mp::NotFound>([&] { theirs.unlink(); }, {name});
+    support::expect_error<mp::NotFound>([&] { SharedMemory::open(name); }, {name});
+}
+
 BOOST_AUTO_TEST_CASE(what_is_killed_leaves_no_memory_behind) {
     support::RawChild child([] {
         auto memory = SharedMemory::create("unit-shm-killed", 10);
@@ -116,6 +134,37 @@ BOOST_AUTO_TEST_CASE(items_are_replaced_by_what_fits) {
     support::expect_error<mp::InvalidArgument>([&] { list.set(0, "12345678"); }, {"8 bytes"});
     BOOST_TEST((std::get<std::string>(list[0]) == "1234567"));
     support::expect_error<mp::InvalidArgument>([&] { list.set(3, 1); }, {"3"});
+}
+
+BOOST_AUTO_TEST_CASE(negative_places_and_a_walk) {
+    auto list = ShareableList::create({1, "b", 3});
+    BOOST_TEST((std::get<std::int64_t>(list[-1]) == 3));
+    BOOST_TEST((std::get<std::int64_t>(list.at(-3)) == 1));
+    list.set(-2, "c");
+    BOOST_TEST((std::get<std::string>(list.get(1).value()) == "c"));
+    for (const std::ptrdiff_t none : {3, -4}) {
+        support::expect_error<mp::InvalidArgument>([&] { static_cast<void>(list[none]); }, {"-1"});
+        support::expect_error<mp::InvalidArgument>([&] { list.set(none, 1); }, {"-1"});
+        BOOST_TEST(!list.get(none).has_value());
+    }
+    std::vector<ListItem> seen;
+    for (const ListItem& item : list)
+        seen.push_back(item);
+    BOOST_TEST((seen == list.to_vector()));
+    BOOST_TEST(seen.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(whole_numbers_keep_their_value) {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    const std::uint64_t largest = most;
+    auto list = ShareableList::create({largest, std::numeric_limits<std::int64_t>::min(), 'a'});
+    BOOST_TEST((std::get<std::int64_t>(list[0]) == most));
+    for (const std::uint64_t more : {largest + 1, ~std::uint64_t{0}}) {
+        support::expect_error<mp::InvalidArgument>([&] { ShareableList::create({more}); },
+                                                   {"2^63"});
+        support::expect_error<mp::InvalidArgument>([&] { list.set(0, more); }, {"text"});
+    }
+    BOOST_TEST((std::get<std::int64_t>(list[0]) == most));
 }
 
 BOOST_AUTO_TEST_CASE(items_are_found_and_counted) {

@@ -40,7 +40,34 @@ void in_threads(int threads, int rounds, Step step) {
 
 } // namespace
 
+namespace {
+
+template <class T, class F>
+constexpr bool can_update(F) {
+    return requires(const mp::Value<T>& value, F f) {
+        value.update(f);
+    };
+}
+
+} // namespace
+
 BOOST_AUTO_TEST_SUITE(value)
+
+// It is clear from its type what a function does: or it does not compile.
+BOOST_AUTO_TEST_CASE(how_a_function_changes_a_value) {
+    const mp::Value<int> n{5};
+    BOOST_TEST(n.update([](int& x) -> int& { return ++x; }) == 6);
+    BOOST_TEST(n.update([](auto& x) { x += 1; }) == 7);
+    BOOST_TEST(n.update([](const auto& x) { return x + 1; }) == 8);
+    BOOST_TEST(n.update([](const int& x) { return x > 5 ? 2.0 : 1.0; }) == 2);
+    const mp::Value<double> d{0.5};
+    BOOST_TEST(d.update([](double) { return 3; }) == 3.0);
+    static_assert(!can_update<int>([](int& x) { return x++; }));
+    static_assert(!can_update<int>([](int& x) { return x + 1; }));
+    static_assert(!can_update<double>([](double& x) { return x > 1; }));
+    static_assert(can_update<int>([](int& x) { ++x; }));
+    static_assert(can_update<int>([](int x) { return x + 1; }));
+}
 
 BOOST_AUTO_TEST_CASE(default_constructed_values_are_zero) {
     BOOST_TEST(mp::Value<int>{}.load() == 0);

@@ -203,9 +203,7 @@ private:
         ~Guard() {
             if (!mine_)
                 return;
-            // A user's range may have used another segment, whose bell then is the armed one.
-            static_cast<void>(liveness::enter(domain_));
-            core::unlock(cell_);
+            core::unlock_after_call(cell_, liveness::enter(domain_)); // a user's range ran
         }
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;

@@ -23,8 +23,12 @@
 #include <cereal/types/variant.hpp>
 #include <cereal/types/vector.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <new>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -46,9 +50,26 @@ public:
         const auto* const first = static_cast<const std::byte*>(data);
         bytes_.insert(bytes_.end(), first, first + size);
     }
+    /// Announces so many elements, in the bytes that follow.
+    void announce(std::uint64_t elements) {
+        saveBinary(&elements, sizeof elements);
+        if (elements > most_without_bytes)
+            needed_ = std::max(needed_, bytes_.size() + elements);
+    }
+    /// To be called when all is written. \throws InvalidArgument for what no reader would accept
+    void finish() const {
+        if (bytes_.size() < needed_)
+            throw InvalidArgument("a message has more than 2^20 elements that take no bytes, and "
+                                  "its reader could not tell it from garbage; send their number");
+    }
+
+    /// Every element takes a byte at least, unless it is empty: beyond this number a reader takes
+    /// a length that has no bytes for garbage.
+    static constexpr std::uint64_t most_without_bytes = 1u << 20;
 
 private:
     std::vector<std::byte>& bytes_;
+    std::uint64_t needed_ = 0;
 };
 
 /// Reads from bytes, which may be wrong: never beyond their end.
@@ -148,15 +169,14 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(ByteReader& reader, cereal::NameValuePair<T>
 
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const cereal::SizeTag<T>& tag) {
-    writer(static_cast<std::uint64_t>(tag.size));
+    writer.announce(static_cast<std::uint64_t>(tag.size));
 }
 template <class T>
 void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, cereal::SizeTag<T>& tag) {
     std::uint64_t size = 0;
     reader(size);
-    // Every element takes a byte at least, unless it is empty: a length beyond that is garbage, and
-    // must not become an allocation.
-    if (size > reader.left() && size > (1u << 20))
+    // Garbage must not become an allocation.
+    if (size > reader.left() && size > ByteWriter::most_without_bytes)
         throw CorruptSharedMemory("a message announces more elements than it has bytes");
     tag.size = static_cast<std::remove_reference_t<decltype(tag.size)>>(size);
 }
@@ -186,7 +206,8 @@ concept Codable = Shareable<T> ||
      std::movable<T> && cereal::traits::is_output_serializable<T, ByteWriter>::value &&
      cereal::traits::is_input_serializable<T, ByteReader>::value);
 
-/// Appends the bytes of `value`. \throws what its copy or its serialize() throws
+/// Appends the bytes of `value`. \throws what its copy or its serialize() throws, InvalidArgument
+/// for more than 2^20 elements that take no bytes
 template <Codable T>
 void encode([[maybe_unused]] const T& value, std::vector<std::byte>& bytes) {
     if constexpr (std::is_empty_v<T> && Shareable<T>) {
@@ -197,6 +218,7 @@ void encode([[maybe_unused]] const T& value, std::vector<std::byte>& bytes) {
     } else {
         ByteWriter writer(bytes);
         writer(value);
+        writer.finish();
     }
 }
 
@@ -214,19 +236,31 @@ template <class Read>
     }
 }
 
+template <Codable T>
+[[nodiscard]] T read_codable(ByteReader& reader) {
+    if constexpr (Shareable<T>) {
+        // Not into a T: a closure has no default constructor.
+        alignas(T) std::array<std::byte, sizeof(T)> bytes;
+        reader.loadBinary(bytes.data(), bytes.size());
+        // No std::bit_cast: once anybody, std::optional for one, has asked whether a closure of a
+        // function template can be assigned, g++ 12 says that it is not trivially copyable. (If
+        // that comes before the first look at it here, the closure does not cross at all.)
+        return *std::launder(reinterpret_cast<T*>(bytes.data()));
+    } else {
+        T value{};
+        reader(value);
+        return value;
+    }
+}
+
 } // namespace detail
 
 /// The T that encode() turned into `bytes`. \throws CorruptSharedMemory when they are none
 template <Codable T>
 [[nodiscard]] T decode(std::span<const std::byte> bytes) {
     return detail::readable([&] {
-        T value{};
         ByteReader reader(bytes);
-        if constexpr (Shareable<T>)
-            reader.loadBinary(&value, sizeof value);
-        else
-            reader(value);
-        return value;
+        return detail::read_codable<T>(reader);
     });
 }
 

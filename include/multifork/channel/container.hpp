@@ -71,6 +71,9 @@ public:
         ~Guard();
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;
+        /// To be called between a function of the user's and the commit.
+        /// \throws NotOwner when it has called fork(), and this is the child
+        void check_after_call() const;
 
     private:
         const Container& container_;

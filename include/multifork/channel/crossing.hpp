@@ -10,7 +10,6 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <new>
 #include <optional>
 #include <set>
 #include <span>
@@ -86,21 +85,7 @@ struct Cross {
         else
             writer(value);
     }
-    static T read(ByteReader& reader) {
-        if constexpr (Shareable<T>) {
-            // Not into a T: a closure has no default constructor.
-            alignas(T) std::array<std::byte, sizeof(T)> bytes;
-            reader.loadBinary(bytes.data(), bytes.size());
-            // No std::bit_cast: once anybody, std::optional for one, has asked whether a closure of
-            // a function template can be assigned, g++ 12 says that it is not trivially copyable.
-            // (If that comes before the first look at it here, the closure does not cross at all.)
-            return *std::launder(reinterpret_cast<T*>(bytes.data()));
-        } else {
-            T value{};
-            reader(value);
-            return value;
-        }
-    }
+    static T read(ByteReader& reader) { return read_codable<T>(reader); }
 };
 
 template <Handle T>
@@ -293,6 +278,7 @@ void write_crossing(const T& value, std::vector<std::byte>& bytes) {
     if constexpr (detail::Cross<T>::brings_handles) {
         ByteWriter writer(bytes);
         detail::Cross<T>::write(writer, value);
+        writer.finish();
     } else {
         encode(value, bytes);
     }

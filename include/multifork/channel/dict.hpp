@@ -142,8 +142,8 @@ public:
     /// \return the value before, or `initial`
     /// \throws KeyNotFound without `initial`, WouldDeadlock when f uses the dict
     template <class F>
-        requires std::invocable<F&, V&>
-            V fetch_update(const K& key, F&& f, const std::optional<V>& initial = std::nullopt)
+        requires detail::Change<F, V> V fetch_update(const K& key, F&& f,
+                                                     const std::optional<V>& initial = std::nullopt)
     const {
         const Bytes bytes(key);
         const Guard hold(store_);
@@ -152,6 +152,7 @@ public:
             throw_no_key(key);
         V before = entry ? read(*entry) : *initial;
         detail::Incoming made = incoming(detail::changed(before, f));
+        hold.check_after_call();
         if (entry)
             store_.replace(*entry, made);
         else

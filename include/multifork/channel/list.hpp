@@ -118,13 +118,14 @@ public:
     /// \throws InvalidArgument, OutOfSharedMemory, WouldDeadlock when f uses the list, and what f
     ///         throws; then nothing has changed
     template <class F>
-        requires std::invocable<F&, T&> T fetch_update(std::ptrdiff_t index, F&& f)
+        requires detail::Change<F, T> T fetch_update(std::ptrdiff_t index, F&& f)
     const {
         const Guard hold(store_);
         const auto words = store_.words();
         const std::size_t place = detail::list_place(index, words.size(), "fetch_update");
         T before = read(words[place]);
         Incoming element = incoming(detail::changed(before, f));
+        hold.check_after_call();
         store_.replace(place, element);
         return before;
     }
@@ -211,6 +212,7 @@ public:
             return *this;
         }
         detail::check_repeat(size, times);
+        store_.reserve(size * static_cast<std::size_t>(times)); // before so many are made
         // Blocks are not shared: each further element is made anew.
         std::vector<Incoming> elements;
         const std::vector<T> values = read_all();
@@ -297,6 +299,7 @@ public:
         std::vector<std::size_t> order;
         for (const auto& place : places)
             order.push_back(place.second);
+        hold.check_after_call();
         store_.arrange(order);
     }
     /// \throws OutOfSharedMemory

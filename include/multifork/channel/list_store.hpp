@@ -38,6 +38,8 @@ public:
     /// Puts `elements` in the place of those from `first` to before `last`.
     /// \throws OutOfSharedMemory, CorruptSharedMemory
     void splice(std::size_t first, std::size_t last, std::span<Incoming> elements);
+    /// Makes room for so many elements in all. \throws OutOfSharedMemory, CorruptSharedMemory
+    void reserve(std::size_t count);
     /// Leaves the first `count` elements. Needs no memory.
     void cut(std::size_t count);
     /// Puts the elements into another order: `order[i]` says which one comes to place i.

@@ -198,17 +198,24 @@ public:
         return found ? read<T>(name, *found) : otherwise;
     }
     /// Changes the attribute in one step: `f(T&)` changes a copy, or `f(const T&)` returns the new
-    /// value. \return the value before
-    /// \throws KeyNotFound, TypeMismatch, OutOfSharedMemory, WouldDeadlock when f uses the
-    ///         Namespace, and what f throws; then nothing has changed
+    /// value.
+    /// \param initial  what f gets when there is no such attribute
+    /// \return the value before, or `initial`
+    /// \throws KeyNotFound without `initial`, TypeMismatch, OutOfSharedMemory, WouldDeadlock when f
+    ///         uses the Namespace, and what f throws; then nothing has changed
     template <detail::AttributeResult T, class F>
-        requires std::invocable<F&, T&> T fetch_update(std::string_view name, F&& f)
+        requires detail::Change<F, T> T fetch_update(std::string_view name, F&& f,
+                                                     const std::optional<T>& initial = std::nullopt)
     const {
         const detail::Container::Guard hold(store_);
-        const std::size_t place = entry(name);
-        T before = read<T>(name, place);
+        const auto place = initial ? store_.find(key(name)) : entry(name);
+        T before = place ? read<T>(name, *place) : *initial;
         detail::Incoming made = incoming(detail::changed(before, f));
-        store_.replace(place, made);
+        hold.check_after_call();
+        if (place)
+            store_.replace(*place, made);
+        else
+            store_.insert(key(name), made);
         return before;
     }
     [[nodiscard]] bool contains(std::string_view name) const;

@@ -1,12 +1,17 @@
 #pragma once
 
+#include <multifork/channel/list_iterator.hpp>
 #include <multifork/channel/shared_memory.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -50,18 +55,26 @@ public:
     using multifork_describable = void;
 
     /// An item as it is written in a list: `{}`, `true`, `42`, `2.5`, `"text"`, bytes.
+    /// \throws InvalidArgument for a whole number of more than 2^63 - 1
     struct Item : ListItem {
         Item() = default;
         Item(bool value) : ListItem(value) {}
         template <class T>
             requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-        Item(T value) : ListItem(static_cast<std::int64_t>(value)) {}
+        Item(T value) : ListItem(static_cast<std::int64_t>(value)) {
+            if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t))
+                if (value > static_cast<T>(std::numeric_limits<std::int64_t>::max()))
+                    throw_too_large();
+        }
         Item(double value) : ListItem(value) {}
         Item(const char* value) : ListItem(std::string(value)) {}
         Item(std::string value) : ListItem(std::move(value)) {}
         Item(std::string_view value) : ListItem(std::string(value)) {}
         Item(std::vector<std::byte> value) : ListItem(std::move(value)) {}
         Item(ListItem value) : ListItem(std::move(value)) {}
+
+    private:
+        [[noreturn]] MULTIFORK_API static void throw_too_large();
     };
 
     /// No list: what a codec makes before it reads one.
@@ -76,14 +89,23 @@ public:
     static bool remove(std::string_view name) { return SharedMemory::remove(name); }
 
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
-    /// A copy of item `index`. \throws InvalidArgument when there is none
-    [[nodiscard]] ListItem at(std::size_t index) const;
-    [[nodiscard]] ListItem operator[](std::size_t index) const { return at(index); }
+    /// A copy of item `index`; a negative one counts from the end.
+    /// \throws InvalidArgument when there is none
+    [[nodiscard]] ListItem at(std::ptrdiff_t index) const;
+    [[nodiscard]] ListItem operator[](std::ptrdiff_t index) const { return at(index); }
+    /// A copy of item `index`, or nothing when there is none.
+    [[nodiscard]] std::optional<ListItem> get(std::ptrdiff_t index) const;
     /// Replaces item `index`, by one of any type that fits into its slot.
     /// \throws InvalidArgument when there is no such item, or it does not fit; it is as before then
-    void set(std::size_t index, const Item& item);
+    void set(std::ptrdiff_t index, const Item& item);
     /// A copy of all items, each as it was at some moment.
     [[nodiscard]] std::vector<ListItem> to_vector() const;
+
+    using value_type = ListItem;
+    using iterator = ListIterator<ShareableList>;
+    /// Goes through the items, each as it is when its turn comes.
+    [[nodiscard]] iterator begin() const { return iterator(*this); }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
     /// How many items equal `item`; 1, 1.0 and true are three different items here.
     [[nodiscard]] std::size_t count(const Item& item) const;
@@ -120,7 +142,7 @@ private:
     ShareableList(SharedMemory memory);
     static ShareableList make(std::optional<std::string_view> name, const std::vector<Item>& items);
     [[nodiscard]] Header& header() const;
-    [[nodiscard]] Slot slot(std::size_t index) const;
+    [[nodiscard]] Slot slot(std::ptrdiff_t index) const;
 
     SharedMemory memory_;
     std::size_t count_ = 0; // checked when the list was opened

@@ -63,7 +63,7 @@ public:
     void close() noexcept;
     [[nodiscard]] bool closed() const noexcept;
     /// Takes the name away; who has the memory open goes on with it.
-    /// \throws NotFound when somebody has done so before
+    /// \throws NotFound when somebody has done so before, whoever has the name now
     void unlink();
 
     /// `<SharedMemory 'psm_1a2b3c4d' 4096>`

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/channel/changed.hpp>
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/container.hpp>
 #include <multifork/channel/crossing.hpp>
@@ -65,18 +66,6 @@ template <Crossable T>
         return from_word<T>(word);
     else
         return read_crossing<T>(container.bytes_at(word));
-}
-
-/// What `f` makes of a value: `f(T&)` changes the copy that it gets, `f(const T&)` returns the new
-/// one. \throws what f throws
-template <class T, std::invocable<T&> F>
-[[nodiscard]] T changed(T value, F& f) {
-    if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>) {
-        return static_cast<T>(std::invoke(f, value));
-    } else {
-        std::invoke(f, value);
-        return value;
-    }
 }
 
 } // namespace multifork::detail

@@ -2,6 +2,7 @@
 
 #include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
+#include <multifork/channel/changed.hpp>
 #include <multifork/core/value_cell.hpp>
 #include <multifork/format.hpp>
 #include <multifork/memory/shareable.hpp>
@@ -169,16 +170,11 @@ public:
     /// holding get_lock(), WouldDeadlock when the calling thread
     ///         holds it, and what f throws
     template <class F>
-        requires std::invocable<F&, T&> T update(F&& f)
+        requires detail::Change<F, T> T update(F&& f)
     const {
         const Guard hold(*this);
-        T next = block_->cell.load_racy();
-        if constexpr (std::is_convertible_v<std::invoke_result_t<F&, T&>, T>)
-            next = static_cast<T>(std::invoke(f, next));
-        else
-            std::invoke(f, next);
-        // f may have used another segment, whose bell then is the armed one.
-        static_cast<void>(liveness::enter(domain()));
+        const T next = detail::changed(block_->cell.load_racy(), f);
+        core::check_after_call(block_->lock.cell, liveness::enter(domain()));
         block_->cell.replace(next);
         return next;
     }
@@ -221,9 +217,7 @@ private:
                 value.lock_.throw_for(got);
         }
         ~Guard() {
-            // What ran meanwhile may have used another segment, whose bell then is the armed one.
-            static_cast<void>(liveness::enter(domain_));
-            core::unlock(cell_);
+            core::unlock_after_call(cell_, liveness::enter(domain_));
         }
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;

@@ -104,6 +104,22 @@ inline void unlock(LockCell& cell) noexcept {
     return liveness::name_of(cell.word.load(std::memory_order_relaxed)) == me;
 }
 
+/// Gives up a lock under which functions of the user's have run. One of them may have called fork()
+/// and returned in the child as well, which holds nothing: there the lock stays the parent's.
+///
+/// \param me  from enter() again: what ran may have used another segment, whose bell then is the
+///            armed one
+inline void unlock_after_call(LockCell& cell, liveness::ThreadWord me) noexcept {
+    if (held_by(cell, me)) [[likely]]
+        unlock(cell);
+}
+[[noreturn]] MULTIFORK_API void throw_forked();
+/// To be called between such a function and the commit. \throws NotOwner in the child
+inline void check_after_call(const LockCell& cell, liveness::ThreadWord me) {
+    if (!held_by(cell, me)) [[unlikely]]
+        throw_forked();
+}
+
 /// Takes the lock over from a dead owner. \return false when there is no dead owner (any more)
 [[nodiscard]] MULTIFORK_API bool inherit_from_dead(LockCell& cell, const liveness::Domain& domain,
                                                    liveness::ThreadWord me) noexcept;
