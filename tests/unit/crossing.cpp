@@ -34,6 +34,15 @@ struct Letter {
     std::optional<mp::Lock> lock;
 };
 
+/// Its own namespace and this library's are both asked for a save().
+template <class T>
+struct Tagged {
+    std::string tag;
+    T value;
+};
+static_assert(mp::Crossable<Tagged<mp::Queue<int>>> && mp::Crossable<Tagged<std::vector<int>>>);
+static_assert(!mp::Crossable<Tagged<int*>> && !mp::Crossable<Tagged<std::function<void()>>>);
+
 } // namespace
 
 // Handles in messages: what they lead to lives as long as somebody can still read the message.

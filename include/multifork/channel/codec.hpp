@@ -181,21 +181,23 @@ void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, cereal::SizeTag<T>& tag) {
     tag.size = static_cast<std::remove_reference_t<decltype(tag.size)>>(size);
 }
 
-template <detail::PlainAggregate T>
-void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& aggregate) {
+// The archive comes first: that it is another one is known without a look at T. The concepts ask
+// cereal about other archives, and would otherwise come back to themselves through these functions.
+template <std::same_as<ByteWriter> Writer, detail::PlainAggregate T>
+void CEREAL_SAVE_FUNCTION_NAME(Writer& writer, const T& aggregate) {
     boost::pfr::for_each_field(aggregate, [&](const auto& field) { writer(field); });
 }
-template <detail::PlainAggregate T>
-void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& aggregate) {
+template <std::same_as<ByteReader> Reader, detail::PlainAggregate T>
+void CEREAL_LOAD_FUNCTION_NAME(Reader& reader, T& aggregate) {
     boost::pfr::for_each_field(aggregate, [&](auto& field) { reader(field); });
 }
 
-template <detail::PlainBytes T>
-void CEREAL_SAVE_FUNCTION_NAME(ByteWriter& writer, const T& value) {
+template <std::same_as<ByteWriter> Writer, detail::PlainBytes T>
+void CEREAL_SAVE_FUNCTION_NAME(Writer& writer, const T& value) {
     writer.saveBinary(&value, sizeof value);
 }
-template <detail::PlainBytes T>
-void CEREAL_LOAD_FUNCTION_NAME(ByteReader& reader, T& value) {
+template <std::same_as<ByteReader> Reader, detail::PlainBytes T>
+void CEREAL_LOAD_FUNCTION_NAME(Reader& reader, T& value) {
     reader.loadBinary(&value, sizeof value);
 }
 
