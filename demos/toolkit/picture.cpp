@@ -1,6 +1,7 @@
 #include "toolkit/picture.hpp"
 
 #include "toolkit/options.hpp"
+#include "toolkit/run.hpp"
 #include "toolkit/text.hpp"
 
 #include <fmt/format.h>
@@ -37,11 +38,15 @@ PictureFile::PictureFile(const std::string& path) : path_(path) {
         cannot(path, EISDIR);
     // Somewhere else first: a demo that is interrupted leaves an old picture as it was.
     part_path_ = fmt::format("{}.{}.part", path, ::getpid());
+    remove_if_interrupted(part_path_.c_str());
     file_ = std::fopen(part_path_.c_str(), "we");
-    if (file_ == nullptr)
-        cannot(path, errno);
+    const int error = errno;
     // Without a name, so that nothing is left behind if the demo is killed; write() makes it anew.
-    ::unlink(part_path_.c_str());
+    if (file_ != nullptr)
+        ::unlink(part_path_.c_str());
+    remove_if_interrupted(nullptr);
+    if (file_ == nullptr)
+        cannot(path, error);
 }
 
 PictureFile::~PictureFile() {
@@ -53,6 +58,7 @@ void PictureFile::write(const Picture& picture) {
     const std::string text = ending_ == ".html"  ? html_of(picture)
                              : ending_ == ".svg" ? svg_of(picture)
                                                  : json_of(picture);
+    remove_if_interrupted(part_path_.c_str());
     std::FILE* const old = std::exchange(file_, std::fopen(part_path_.c_str(), "we"));
     std::fclose(old);
     const bool written = file_ != nullptr && std::fputs(text.c_str(), file_) >= 0;
@@ -61,12 +67,15 @@ void PictureFile::write(const Picture& picture) {
     if (!closed && written)
         error = errno;
     file_ = nullptr;
-    if (!written || !closed || ::rename(part_path_.c_str(), path_.c_str()) != 0) {
+    const bool moved = written && closed && ::rename(part_path_.c_str(), path_.c_str()) == 0;
+    if (!moved) {
         if (written && closed)
             error = errno;
         ::unlink(part_path_.c_str());
-        cannot(path_, error);
     }
+    remove_if_interrupted(nullptr);
+    if (!moved)
+        cannot(path_, error);
 }
 
 std::string provenance(const Picture& picture) {

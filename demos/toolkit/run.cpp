@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -20,11 +21,15 @@ namespace demo {
 namespace {
 
 pid_t main_process = 0;
+constinit std::atomic<const char*> unfinished_file{nullptr};
 
 extern "C" void wipe_and_die(int number) {
     // Children inherit the handler; the line on the terminal is their parent's.
-    if (::getpid() == main_process)
+    if (::getpid() == main_process) {
         Keys::restore();
+        if (const char* const path = unfinished_file.load())
+            ::unlink(path);
+    }
     if (::getpid() == main_process && multifork::ProgressBar::is_drawn()) {
         static constexpr std::array<char, 4> wipe{'\r', '\033', '[', 'K'};
         [[maybe_unused]] const auto written = ::write(STDERR_FILENO, wipe.data(), wipe.size());
@@ -58,6 +63,10 @@ void occupy_standard_streams() {
 }
 
 } // namespace
+
+void remove_if_interrupted(const char* path) noexcept {
+    unfinished_file.store(path);
+}
 
 void complain(std::string_view name, std::string_view text) noexcept {
     // fwrite, because fmt throws where nobody listens.

@@ -13,6 +13,9 @@ inline constexpr int bad_usage = 2;
 /// Writes "name: text" to stderr, if anybody listens there.
 void complain(std::string_view name, std::string_view text) noexcept;
 
+/// A file that Ctrl-C takes away, until null is given. The text must live so long.
+void remove_if_interrupted(const char* path) noexcept;
+
 /// What main() of a demo does: calls `body` and turns what it throws into a message and an exit
 /// code.
 ///

@@ -94,6 +94,21 @@ expect 1 "Is a directory" --trace "$scratch/folder.html"
 expect 1 "cannot write" --trace "$scratch/$(printf 'long%.0s' {1..100}).html"
 [ -z "$(find "$scratch" -name '*part*')" ] || problem "half a picture is left"
 
+# Ctrl-C while the file is open. As a pipe that nobody reads it stays at its opening: the program
+# sleeps nowhere else before it has begun.
+# shellcheck disable=SC2016 # for the other shell
+setsid env --default-signal=INT sh -c 'mkfifo "$1.$$.part" && exec "$0" --step --trace "$1"' \
+    "$program" "$scratch/cut.svg" >"$scratch/out" 2>&1 &
+main=$!
+until [ "$(readlink "/proc/$main/exe")" = "$program" ] &&
+    [ "$(sed 's/.*) //; s/ .*//' "/proc/$main/stat")" = S ]; do
+    kill -0 "$main" 2>/dev/null || break
+    sleep 0.05
+done
+kill -s INT -- "-$main"
+wait "$main" 2>/dev/null
+[ -z "$(find "$scratch" -name '*part*')" ] || problem "half a picture is left after Ctrl-C"
+
 # At 60 columns no line is longer.
 COLUMNS=60 "$program" --step --runs 2 >"$scratch/out"
 [ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"

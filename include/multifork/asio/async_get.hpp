@@ -189,7 +189,8 @@ auto async_get_of(const Future<T>& future, Token&& token) {
 ///
 /// \param token  for void(std::exception_ptr, std::optional<T>)
 /// \return nothing at the end of the stream
-/// \throws as Connection::recv(); operation_aborted when it was cancelled: it has received nothing
+/// \throws as Connection::recv(), ConnectionClosed too when it is closed meanwhile;
+/// operation_aborted when it was cancelled: it has received nothing
 template <class T, class Token = boost::asio::use_awaitable_t<>>
 auto async_recv(Connection<T>& connection, Token&& token = {}) {
     return detail::await_ready(detail::ConnectionSource<T>(connection), std::forward<Token>(token));
