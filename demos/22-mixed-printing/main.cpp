@@ -86,6 +86,8 @@ public:
         if (cured_)
             actor.acquire(lock_, print_lock);
         for (std::size_t i = 0; i < sentences[me].size(); ++i) {
+            if (sentences[me][i].empty()) // a sentence of fewer words
+                continue;
             actor.be_busy(1'000); // finds the next word
             actor.act(Actor::Access::mark, static_cast<std::uint16_t>(me * 4 + i), [&] {
                 paper_.print(sentences[me][i]);

@@ -67,15 +67,16 @@ struct Types {
     }
 };
 
-using Known = Types<std::runtime_error, std::logic_error, std::invalid_argument, std::domain_error,
-                    std::length_error, std::out_of_range, std::range_error, std::overflow_error,
-                    std::underflow_error, std::bad_alloc, std::bad_cast, std::bad_typeid,
-                    std::bad_function_call, std::bad_optional_access, std::bad_variant_access,
-                    std::bad_any_cast, std::bad_weak_ptr, std::system_error, InvalidArgument,
-                    OwnerDied, NotOwner, WouldDeadlock, BrokenBarrier, QueueClosed, EndOfStream,
-                    BrokenPipe, ConnectionClosed, OutOfSharedMemory, LayoutMismatch,
-                    CorruptSharedMemory, NotShareable, NotFound, AlreadyExists, BrokenPool,
-                    Cancelled, TimedOut, InvalidState, BrokenProcessPool, BrokenThreadPool>;
+using Known =
+    Types<std::runtime_error, std::logic_error, std::invalid_argument, std::domain_error,
+          std::length_error, std::out_of_range, std::range_error, std::overflow_error,
+          std::underflow_error, std::bad_alloc, std::bad_cast, std::bad_typeid,
+          std::bad_function_call, std::bad_optional_access, std::bad_variant_access,
+          std::bad_any_cast, std::bad_weak_ptr, std::system_error, InvalidArgument, OwnerDied,
+          NotOwner, WouldDeadlock, BrokenBarrier, QueueClosed, EndOfStream, BrokenPipe,
+          ConnectionClosed, OutOfSharedMemory, LayoutMismatch, CorruptSharedMemory, NotShareable,
+          NotFound, AlreadyExists, BrokenPool, Cancelled, TimedOut, InvalidState, BrokenProcessPool,
+          BrokenThreadPool, KeyNotFound, TypeMismatch, AuthenticationError, TooManyThreads>;
 
 // Pushed to by anybody, and never taken from.
 constinit std::atomic<KnownException*> registered_exceptions{nullptr};

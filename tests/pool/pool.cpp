@@ -1,3 +1,4 @@
+#include <multifork/channel/dict.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/pool/pool.hpp>
@@ -162,6 +163,8 @@ BOOST_AUTO_TEST_CASE(exceptions_have_their_type_if_it_is_known) {
         queue.put(1);
     }),
                       mp::QueueClosed);
+    BOOST_CHECK_THROW(pool.apply([] { static_cast<void>(mp::Dict<int, int>().at(1)); }),
+                      mp::KeyNotFound);
     try {
         pool.apply([]() -> void {
             throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory));

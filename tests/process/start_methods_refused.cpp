@@ -182,6 +182,7 @@ static_assert(!mp::Crossable<std::mutex>);
 static_assert(!mp::Crossable<std::function<void()>>);
 static_assert(!mp::Crossable<std::reference_wrapper<int>>);
 static_assert(!mp::Crossable<mp::Process>);
+static_assert(!mp::Crossable<mp::Finalizer>);
 
 BOOST_AUTO_TEST_SUITE(start_methods_refused)
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multifork/memory/shareable.hpp>
 #include <multifork/platform/export.hpp>
 
 #include <concepts>
@@ -44,6 +45,12 @@ private:
     int priority_ = 0;
     std::uint64_t number_ = 0;
 };
+
+namespace detail {
+/// As good as one: its number means something in its own process alone.
+template <>
+inline constexpr bool is_address<Finalizer> = true;
+} // namespace detail
 
 namespace detail {
 
