@@ -57,18 +57,28 @@ Reader* free_place(RwLockCell& cell, const Domain& domain) noexcept {
 /// The guard of the ledger. Nothing in it is derived: an heir finds it as every other locker does.
 class Guard {
 public:
-    Guard(RwLockCell& cell, Domain& domain, ThreadWord me) : cell_(cell) {
-        const Acquired got =
-            lock(cell.guard, domain, me, platform::Deadline::never(), OnDeath::inherit);
-        if (got != Acquired::clean && got != Acquired::inherited)
-            std::abort(); // waits for ever, and is never called with the guard held
+    /// \param deadline  poll() has patience
+    Guard(RwLockCell& cell, Domain& domain, ThreadWord me,
+          platform::Deadline deadline = platform::Deadline::never())
+        : cell_(cell) {
+        const Acquired got = lock_inside(cell.guard, domain, me, deadline);
+        if (got == Acquired::would_deadlock)
+            std::abort(); // it is never called with the guard held
+        held_ = got != Acquired::timed_out;
     }
-    ~Guard() { unlock(cell_.guard); }
+    ~Guard() {
+        if (held_)
+            unlock(cell_.guard);
+    }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 
+    /// false: the time ran out. Without a deadline it never does.
+    [[nodiscard]] bool held() const noexcept { return held_; }
+
 private:
     RwLockCell& cell_;
+    bool held_ = false;
 };
 
 /// Waits until nobody reads; the caller's name is in the writer's word. \return false when the time
@@ -80,7 +90,9 @@ bool drain(RwLockCell& cell, Domain& domain, ThreadWord me, platform::Deadline d
         bool empty = true;
         bool somebody_died = false;
         {
-            const Guard guard(cell, domain, me);
+            const Guard guard(cell, domain, me, deadline);
+            if (!guard.held())
+                return false;
             bury(cell, domain);
             for (const Reader& reader : readers(cell))
                 if (const ThreadWord name = reader.name.load(); name != nobody) {
@@ -155,7 +167,9 @@ Shared rwlock_lock_shared(RwLockCell& cell, Domain& domain, platform::Deadline d
         liveness::Sleep sleep(domain);
         ThreadWord seen = nobody;
         {
-            const Guard guard(cell, domain, me);
+            const Guard guard(cell, domain, me, deadline);
+            if (!guard.held())
+                return Shared::timed_out;
             if (Reader* const mine = find(cell, me); mine != nullptr) {
                 mine->count.store(mine->count.load(relaxed) + 1, relaxed); // COMMIT
                 return Shared::clean;

@@ -1,3 +1,5 @@
+#include <multifork/arena/object.hpp>
+#include <multifork/core/rwlock_cell.hpp>
 #include <multifork/liveness/tuning.hpp>
 #include <multifork/sync/event.hpp>
 #include <multifork/sync/rwlock.hpp>
@@ -5,6 +7,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/leftovers.hpp"
+#include "support/race.hpp"
 #include "unit/named_files.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -362,6 +365,60 @@ BOOST_AUTO_TEST_CASE(named_and_copied) {
     BOOST_TEST(copy.try_lock());
     copy.unlock();
     BOOST_TEST(mp::RWLock::remove(name));
+}
+
+// One who wants to read, and does not wait, is not refused because another reader is in the middle
+// of an operation just then. (But for who gets no processor there for as long as others have
+// patience.)
+BOOST_AUTO_TEST_CASE(a_reader_that_tries_is_not_refused_by_readers) {
+    constexpr std::size_t threads = 3;
+    const mp::RWLock lock;
+    std::atomic<int> refused{0};
+    const auto begin = std::chrono::steady_clock::now();
+    support::race_in_threads(threads, [&] {
+        for (int i = 0; i < 20'000; ++i)
+            if (lock.try_lock_shared())
+                lock.unlock_shared();
+            else
+                ++refused;
+    });
+    const auto elapsed = std::chrono::steady_clock::now() - begin;
+    BOOST_TEST(refused <=
+               static_cast<int>(elapsed / mp::core::patience) * static_cast<int>(threads));
+}
+
+// The guard of the ledger is held for some hundred nanoseconds, unless its holder is stopped there.
+BOOST_AUTO_TEST_CASE(who_is_stopped_inside_holds_up_no_try) {
+    namespace core = mp::core;
+    using mp::platform::Deadline;
+    const auto object = mp::arena::Object::make(sizeof(core::RwLockCell), mp::arena::Kind::rwlock,
+                                                [](std::byte*) {});
+    auto& cell = *reinterpret_cast<core::RwLockCell*>(object.data());
+    mp::liveness::Domain& domain = object.space().domain();
+    support::RawChild stopped([&] {
+        static_cast<void>(core::lock(cell.guard, domain, mp::liveness::enter(domain),
+                                     Deadline::never(), core::OnDeath::inherit));
+        support::sleep_for_ever();
+        return 0;
+    });
+    support::wait_until([&] { return cell.guard.word != mp::liveness::nobody; });
+    const auto on_death = core::OnDeath::refuse;
+    for (const auto& deadline : std::vector<std::function<Deadline()>>{
+             [] { return Deadline::poll(); }, [] { return Deadline::after(20ms); }}) {
+        BOOST_TEST((core::rwlock_lock_shared(cell, domain, deadline(), on_death) ==
+                    core::Shared::timed_out));
+        BOOST_TEST(
+            (core::rwlock_lock(cell, domain, deadline(), on_death) == core::Acquired::timed_out));
+    }
+    BOOST_TEST(cell.writer.word == mp::liveness::nobody); // given back
+    stopped.kill();
+    stopped.wait();
+    BOOST_TEST((core::rwlock_lock_shared(cell, domain, Deadline::poll(), on_death) ==
+                core::Shared::clean));
+    BOOST_TEST(core::rwlock_unlock_shared(cell, domain));
+    BOOST_TEST(
+        (core::rwlock_lock(cell, domain, Deadline::poll(), on_death) == core::Acquired::clean));
+    core::rwlock_unlock(cell);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
