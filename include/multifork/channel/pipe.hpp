@@ -15,7 +15,8 @@ struct PipeOptions {
     /// Messages that may be on their way in each direction; who sends more waits.
     std::size_t capacity = 64;
     /// Whether open file descriptors can be sent too (send_fd, recv_fd): takes two descriptors for
-    /// each end that a process holds.
+    /// each end that a process holds, one for the socket and one by which close() ends what waits
+    /// there.
     bool descriptors = false;
 };
 
