@@ -1,6 +1,5 @@
 #include "asio/support.hpp"
 
-
 #include <array>
 
 #include <fcntl.h>
