@@ -150,17 +150,24 @@ Places wait_by_descriptors(std::span<const Waitable> all, platform::Deadline dea
     HeldSources held;
     hold_all(all, held);
     Places ready;
+    std::vector<Link::Held> sockets;
     Poll outside;
     for (std::size_t i = 0; i < all.size(); ++i) {
-        if (all[i].source() == nullptr)
+        if (all[i].link() != nullptr) {
+            const Link::Held& socket = sockets.emplace_back(all[i].link()->hold());
+            outside.add(socket.socket, i);
+            outside.add(socket.closed, i);
+        } else if (all[i].source() == nullptr) {
             outside.add(all[i].descriptor(), i);
-        else if (all[i].source()->ready())
+        } else if (all[i].source()->ready()) {
             ready.push_back(i);
+        }
     }
     const auto add_outside = [&] {
         for (const std::size_t place : outside.wait(platform::Deadline::poll()))
             ready.push_back(place);
         std::sort(ready.begin(), ready.end());
+        ready.erase(std::unique(ready.begin(), ready.end()), ready.end());
     };
     add_outside();
     if (!ready.empty() || deadline.passed())
@@ -213,8 +220,12 @@ Waitable::Waitable(int fd) : fd_(fd) {
         throw InvalidArgument(fmt::format("{} is no descriptor", fd));
 }
 
-Waitable::Waitable(const AnyConnection& connection)
-    : fd_(connection.link().descriptor()), source_(connection.link().source()) {}
+Waitable::Waitable(const AnyConnection& connection) : source_(connection.link().source()) {
+    if (source_ != nullptr)
+        return;
+    fd_ = connection.link().descriptor();
+    link_ = connection.shared_link();
+}
 
 Readiness::Readiness(const Waitable& what) : fd_(what.descriptor()) {
     if (what.source() == nullptr)

@@ -176,6 +176,25 @@ BOOST_AUTO_TEST_CASE(close_ends_accept_and_recv_of_other_threads) {
     BOOST_CHECK_THROW(static_cast<void>(client.recv()), mp::EndOfStream);
 }
 
+BOOST_AUTO_TEST_CASE(close_ends_wait_of_another_thread) {
+    mp::Listener listener;
+    auto client = mp::Client<int>(listener.address());
+    auto server = listener.accept<int>();
+    const std::vector<mp::Waitable> all{server};
+    std::thread waiting([&] {
+        try {
+            BOOST_TEST((mp::wait(all) == std::vector<std::size_t>{0}));
+        } catch (const mp::ConnectionClosed&) { // closed before the wait began
+        }
+    });
+    std::this_thread::sleep_for(10ms);
+    server.close();
+    waiting.join();
+    BOOST_CHECK_THROW(static_cast<void>(mp::wait(all)), mp::ConnectionClosed);
+    BOOST_CHECK_THROW(static_cast<void>(client.recv()),
+                      mp::EndOfStream); // a Waitable keeps nothing
+}
+
 BOOST_AUTO_TEST_CASE(nobody_listens) {
     support::expect_error<mp::Error>([] { static_cast<void>(mp::Client("/nowhere/at/all")); },
                                      {"connecting to", "nobody listens"});

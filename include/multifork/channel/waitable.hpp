@@ -17,6 +17,7 @@ namespace multifork {
 
 namespace detail {
 
+class Link;
 class Source;
 struct Watch;
 
@@ -28,7 +29,8 @@ source_of_ring(core::RingHeader& ring, const core::RingShape& shape, const arena
 /// Something that one can wait for: a connection, a queue, a process, or any descriptor.
 ///
 /// It is *ready* when taking from it would not wait: a connection has a message or has ended, a
-/// queue has an item or is closed, a process has ended, a descriptor is readable or hung up.
+/// queue has an item or is closed, a process has ended, a descriptor is readable or hung up. So is
+/// a connection through a socket that another thread closes meanwhile: taking from it throws.
 class MULTIFORK_API Waitable {
 public:
     /// Waits for `fd` to be readable. It must stay open meanwhile.
@@ -47,11 +49,14 @@ public:
 
     /// \internal -1 for what lies in shared memory
     [[nodiscard]] int descriptor() const noexcept { return fd_; }
+    /// \internal the connection through a socket that the descriptor is of; null for any other
+    [[nodiscard]] const std::shared_ptr<detail::Link>& link() const noexcept { return link_; }
     /// \internal null for a descriptor
     [[nodiscard]] const std::shared_ptr<detail::Source>& source() const noexcept { return source_; }
 
 private:
     int fd_ = -1;
+    std::shared_ptr<detail::Link> link_;
     std::shared_ptr<detail::Source> source_;
 };
 
