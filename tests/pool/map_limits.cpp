@@ -85,7 +85,8 @@ BOOST_AUTO_TEST_CASE(an_input_of_another_size_when_it_is_taken_is_refused) {
         const support::ChangingRange input{2, found};
         support::expect_error<mp::InvalidArgument>([&] { pool.map(same, input); },
                                                    {"range of 2 items"});
-        support::expect_error<mp::InvalidArgument>([&] { pool.map(length, input | as_text); },
+        const support::ChangingRange another{2, found};
+        support::expect_error<mp::InvalidArgument>([&] { pool.map(length, another | as_text); },
                                                    {"range of 2 items"});
     }
     BOOST_TEST(pool.apply(same, 3) == 3);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
+#include <deque>
 
 /// \file
 /// What an Array is to who goes through it while another process resizes it.
@@ -19,7 +19,7 @@ public:
     [[nodiscard]] auto end() const { return ones_.begin() + static_cast<std::ptrdiff_t>(size()); }
 
 private:
-    std::vector<int> ones_ = std::vector<int>(1000, 1);
+    std::deque<int> ones_ = std::deque<int>(1000, 1); // not in a row: each is to be asked for
     std::size_t counted_;
     std::size_t found_;
     mutable std::size_t asked_ = 0;
