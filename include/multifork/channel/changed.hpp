@@ -26,11 +26,13 @@ template <class F, class T>
         return HowChanged::not_clear; // `[](int& n) { return n++; }`
 }
 
+template <class F, class T>
+inline constexpr bool is_clear = how_changed<F, T>() != HowChanged::not_clear;
+
 /// A function that changes its argument, `f(T&)`, or returns the new value, `f(const T&)`. One that
 /// might do either, because it takes a T& and returns a T, is none.
 template <class F, class T>
-concept Change = std::invocable<F&, T&> && how_changed<F, T>()
-!= HowChanged::not_clear;
+concept Change = std::invocable<F&, T&> && is_clear<F, T>;
 
 /// What f makes of the value. \throws what f throws
 template <class T, Change<T> F>
