@@ -5,6 +5,7 @@
 #include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/threads.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -14,8 +15,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
-#include <filesystem>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -119,11 +118,6 @@ void expect_range_error(mp::ProcessPoolExecutor& executor, const mp::Future<T>& 
     executor.shutdown();
 }
 
-std::size_t own_threads() {
-    const std::filesystem::directory_iterator tasks("/proc/self/task");
-    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-}
-
 /// From here on this process and its children get no new threads, only processes.
 void refuse_threads() {
     // clone3() has its flags in memory, where a filter cannot see them: without it the C library
@@ -214,7 +208,7 @@ MULTIFORK_EACH_START_METHOD(E_033_request_to_exit_while_a_result_is_read) {
 }
 
 MULTIFORK_EACH_START_METHOD(E_035_shutdown_with_an_argument_that_cannot_be_written) {
-    const std::size_t before = own_threads();
+    const std::size_t before = support::own_threads();
     mp::ProcessPoolExecutor executor{context, 2};
     const auto works = executor.submit(absolute, -7);
     const auto fails = executor.submit(take, Trouble{.written = Do::throw_error});
@@ -222,7 +216,8 @@ MULTIFORK_EACH_START_METHOD(E_035_shutdown_with_an_argument_that_cannot_be_writt
     support::expect_error<std::range_error>([&] { static_cast<void>(fails.get()); },
                                             {"cannot be crossed with"});
     BOOST_TEST(works.get() == 7);
-    support::wait_until([&] { return own_threads() == before && executor.processes().empty(); });
+    support::wait_until(
+        [&] { return support::own_threads() == before && executor.processes().empty(); });
 }
 
 BOOST_AUTO_TEST_CASE(E_041_a_failed_initializer_leaves_nothing_forkserver) {

@@ -4,6 +4,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/program.hpp"
+#include "support/threads.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -12,7 +13,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <semaphore>
@@ -40,11 +40,6 @@ std::vector<int> all_of(Results&& results) {
         all.push_back(result);
     return all;
 }
-std::size_t own_threads() {
-    const std::filesystem::directory_iterator tasks("/proc/self/task");
-    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-}
-
 int absolute(int n) {
     return std::abs(n);
 }
@@ -140,31 +135,31 @@ BOOST_AUTO_TEST_CASE(E_083_threads_on_demand_and_their_end) {
 }
 
 BOOST_AUTO_TEST_CASE(E_084_the_end_of_the_scope) {
-    const std::size_t before = own_threads();
+    const std::size_t before = support::own_threads();
     {
         mp::ThreadPoolExecutor executor{5};
         BOOST_TEST((all_of(executor.map(absolute, numbers(-5, 10))) == absolutes));
     }
-    BOOST_TEST(own_threads() == before);
+    BOOST_TEST(support::own_threads() == before);
 }
 
 BOOST_AUTO_TEST_CASE(E_085_the_destructor_lets_all_be_done) {
-    const std::size_t before = own_threads();
+    const std::size_t before = support::own_threads();
     auto executor = std::make_unique<mp::ThreadPoolExecutor>(5);
     auto results = executor->map(absolute, numbers(-5, 10));
     executor.reset();
-    BOOST_TEST(own_threads() == before);
+    BOOST_TEST(support::own_threads() == before);
     BOOST_TEST((all_of(results) == absolutes));
 }
 
 BOOST_AUTO_TEST_CASE(E_086_shutdown_without_waiting) {
-    const std::size_t before = own_threads();
+    const std::size_t before = support::own_threads();
     auto executor = std::make_unique<mp::ThreadPoolExecutor>(5);
     auto results = executor->map(absolute, numbers(-5, 10));
     executor->shutdown(false);
     executor.reset();
     BOOST_TEST((all_of(results) == absolutes));
-    support::wait_until([&] { return own_threads() == before; });
+    support::wait_until([&] { return support::own_threads() == before; });
 }
 
 BOOST_AUTO_TEST_CASE(E_087_names_of_threads) {
