@@ -83,7 +83,9 @@ BOOST_AUTO_TEST_CASE(garbage_and_silence_harm_nobody) {
 BOOST_AUTO_TEST_CASE(many_silent_strangers_shut_nobody_out) {
     expect_that_silent_strangers_shut_nobody_out(300, 512);
 }
-BOOST_AUTO_TEST_CASE(silent_strangers_with_all_descriptors_shut_nobody_out) {
+// UBSan needs a descriptor to look at a type: without one it takes a good object for a bad one.
+BOOST_AUTO_TEST_CASE(silent_strangers_with_all_descriptors_shut_nobody_out,
+                     *boost::unit_test::label("no_asan")) {
     expect_that_silent_strangers_shut_nobody_out(150, 256);
 }
 
