@@ -5,10 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <mutex>
 #include <utility>
 
@@ -117,19 +115,7 @@ void HeldSocket::close() noexcept {
 
 bool HeldSocket::await(const Own& own, short what, platform::Deadline deadline) noexcept {
     std::array<pollfd, 2> entries{{{own.socket.get(), what, 0}, {own.wake.get(), POLLIN, 0}}};
-    for (;;) {
-        timespec left{};
-        if (!deadline.is_never() && !deadline.is_poll()) {
-            const std::int64_t ns =
-                std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
-            left = {static_cast<std::time_t>(ns / 1'000'000'000),
-                    static_cast<long>(ns % 1'000'000'000)};
-        }
-        const int r =
-            ::ppoll(entries.data(), entries.size(), deadline.is_never() ? nullptr : &left, nullptr);
-        if (r >= 0 || errno != EINTR)
-            return r != 0;
-    }
+    return platform::poll_until(entries, deadline.ns()) != 0;
 }
 
 } // namespace multifork::detail

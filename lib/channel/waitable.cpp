@@ -8,8 +8,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <limits>
 #include <thread>
 #include <utility>
 
@@ -48,22 +46,9 @@ public:
     }
     [[nodiscard]] bool empty() const { return entries_.empty(); }
     Places wait(platform::Deadline deadline) {
-        for (;;) {
-            timespec left{};
-            if (!deadline.is_never() && !deadline.is_poll()) {
-                const std::int64_t ns =
-                    std::max<std::int64_t>(0, deadline.ns() - platform::monotonic_ns());
-                left = {static_cast<std::time_t>(ns / 1'000'000'000),
-                        static_cast<long>(ns % 1'000'000'000)};
-            }
-            const int r = ::ppoll(entries_.data(), entries_.size(),
-                                  deadline.is_never() ? nullptr : &left, nullptr);
-            if (r < 0 && errno == EINTR)
-                continue;
-            if (r < 0)
-                platform::throw_errno("waiting for several descriptors");
-            return found();
-        }
+        if (platform::poll_until(entries_, deadline.ns()) < 0)
+            platform::throw_errno("waiting for several descriptors");
+        return found();
     }
 
 private:

@@ -45,8 +45,7 @@ void check_signature(const std::string& name, const std::string& ours, const std
 
 void Server::serve() {
     for (;;) {
-        while (!room_for_a_stranger())
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        await_room_for_a_stranger();
         AnyConnection connection;
         try {
             connection = listener_.accept();
@@ -58,7 +57,10 @@ void Server::serve() {
         } catch (const Error& error) {
             // No descriptor left. Nothing tells when one is free; the caller waits in the backlog.
             platform::log(LogLevel::info, error.what());
-            drop_oldest_stranger();
+            {
+                const std::scoped_lock hold(meeting_);
+                static_cast<void>(drop_oldest_stranger());
+            }
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
             continue;
         }
@@ -79,16 +81,13 @@ void Server::serve() {
     }
 }
 
-bool Server::room_for_a_stranger() {
-    const auto has_room = [&] {
-        const std::scoped_lock hold(meeting_);
-        return strangers_.size() < most_strangers;
-    };
-    return has_room() || drop_oldest_stranger();
+void Server::await_room_for_a_stranger() {
+    std::unique_lock hold(meeting_);
+    while (strangers_.size() >= most_strangers && !drop_oldest_stranger())
+        one_left_.wait_until(hold, strangers_.front().since + strangers_time);
 }
 
 bool Server::drop_oldest_stranger() {
-    const std::scoped_lock hold(meeting_);
     if (strangers_.empty() ||
         std::chrono::steady_clock::now() - strangers_.front().since < strangers_time)
         return false;
@@ -102,6 +101,7 @@ void Server::forget_stranger(const AnyConnection& connection) {
     std::erase_if(strangers_, [&](const Stranger& one) {
         return one.connection.shared_link() == connection.shared_link();
     });
+    one_left_.notify_one();
 }
 
 void Server::attend(AnyConnection connection) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -40,10 +41,10 @@ private:
         std::mutex busy;        ///< held during a call, unless the type is concurrent
     };
 
-    /// \return false while there are too many, and none of them for long
-    [[nodiscard]] bool room_for_a_stranger();
-    /// \return false when none has been there for long
-    bool drop_oldest_stranger();
+    /// Waits while there are too many, and none of them for long.
+    void await_room_for_a_stranger();
+    /// With `meeting_` held. \return false when none has been there for long
+    [[nodiscard]] bool drop_oldest_stranger();
     void forget_stranger(const AnyConnection& connection);
     void attend(AnyConnection connection);
     [[nodiscard]] Bytes answer(std::span<const std::byte> message, bool& ends);
@@ -64,6 +65,7 @@ private:
     };
     std::mutex meeting_;             // of what follows
     std::deque<Stranger> strangers_; // they have not proved yet that they know the key
+    std::condition_variable one_left_;
 
     std::mutex making_; // one object at a time: what makes them may share something
     std::mutex mutex_;  // of what follows

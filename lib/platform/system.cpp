@@ -97,25 +97,23 @@ Descriptor open_pidfd(int pid) noexcept {
     return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-bool wait_readable(int fd, std::int64_t until_ns) noexcept {
-    pollfd entry{fd, POLLIN, 0};
+int poll_until(std::span<pollfd> entries, std::int64_t until_ns) noexcept {
+    constexpr std::int64_t second = 1'000'000'000;
     for (;;) {
         timespec left{};
         const bool for_ever = until_ns == std::numeric_limits<std::int64_t>::max();
-        if (!for_ever) {
-            const std::int64_t ns = until_ns - monotonic_ns();
-            if (ns > 0)
-                left = {static_cast<std::time_t>(ns / 1'000'000'000),
-                        static_cast<long>(ns % 1'000'000'000)};
-        }
-        const int r = ::ppoll(&entry, 1, for_ever ? nullptr : &left, nullptr);
-        if (r > 0)
-            return true;
-        if (r == 0)
-            return false;
-        if (errno != EINTR)
-            return true; // a broken descriptor: whoever reads it will say so
+        if (const std::int64_t now = monotonic_ns(); !for_ever && until_ns > now)
+            left = {static_cast<std::time_t>((until_ns - now) / second),
+                    static_cast<long>((until_ns - now) % second)};
+        const int r = ::ppoll(entries.data(), entries.size(), for_ever ? nullptr : &left, nullptr);
+        if (r >= 0 || errno != EINTR)
+            return r;
     }
+}
+
+bool wait_readable(int fd, std::int64_t until_ns) noexcept {
+    pollfd entry{fd, POLLIN, 0};
+    return poll_until({&entry, 1}, until_ns) != 0; // of a broken one whoever reads it will say so
 }
 
 } // namespace multifork::platform

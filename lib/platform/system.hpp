@@ -1,7 +1,10 @@
 #pragma once
 
+#include <poll.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -62,6 +65,10 @@ private:
 
 /// A descriptor that becomes readable when the process has ended; empty where the kernel has none.
 [[nodiscard]] Descriptor open_pidfd(int pid) noexcept;
+
+/// poll() until a moment of monotonic_ns(), whatever signals come; the greatest number is for ever,
+/// one that has passed looks once. \return as poll() does
+int poll_until(std::span<pollfd> entries, std::int64_t until_ns) noexcept;
 
 /// Waits until `fd` is readable (or its other end is gone). \return false when the time ran out
 [[nodiscard]] bool wait_readable(int fd, std::int64_t until_ns) noexcept;

@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <functional>
 #include <map>
-#include <map>
 #include <numeric>
 #include <ranges>
 #include <set>

@@ -52,9 +52,9 @@ struct QueueLayout {
 /// message of any length: short ones in the slot, longer ones in a block of shared memory that
 /// comes and goes with them.
 ///
-/// A Queue is a handle, as are Lock, Value, Array and all their kin: copies, and what a forked child
-/// inherits, mean the same queue, and const means the handle, as with std::shared_ptr. So a closure
-/// may hold one by value. Order is first in, first out for the queue as a whole.
+/// A Queue is a handle, as are Lock, Value, Array and all their kin: copies, and what a forked
+/// child inherits, mean the same queue, and const means the handle, as with std::shared_ptr. So a
+/// closure may hold one by value. Order is first in, first out for the queue as a whole.
 ///
 /// After close() nothing can be put; what is in the queue can still be got.
 ///
@@ -62,8 +62,8 @@ struct QueueLayout {
 /// \processes safe
 /// \fork      the child inherits the handle
 /// \crash     put() returned: the item will be delivered exactly once, or is still queued, or dies
-///            with the consumer that has it. Killed inside put(): the item is there whole, or not at
-///            all. Killed inside get(): the item is still queued, or died with that consumer
+///            with the consumer that has it. Killed inside put(): the item is there whole, or not
+///            at all. Killed inside get(): the item is still queued, or died with that consumer
 /// \cost      a compare-and-swap, an exchange, one copy of the T; no system call unless somebody
 ///            must sleep or be woken
 template <Crossable T>

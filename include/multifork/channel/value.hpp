@@ -76,8 +76,8 @@ private:
 /// \processes safe
 /// \fork      the child inherits the handle
 /// \crash     update(): the old or the new value, never a torn one, and the lock stays in order. A
-///            process that dies while it holds get_lock() makes the next locker, and update(), throw
-///            OwnerDied
+///            process that dies while it holds get_lock() makes the next locker, and update(),
+///            throw OwnerDied
 /// \cost      value() and the atomics: the machine's own instructions
 template <Shareable T>
 class Value {
@@ -216,9 +216,7 @@ private:
             if (got != core::Acquired::clean) [[unlikely]]
                 value.lock_.throw_for(got);
         }
-        ~Guard() {
-            core::unlock_after_call(cell_, liveness::enter(domain_));
-        }
+        ~Guard() { core::unlock_after_call(cell_, liveness::enter(domain_)); }
         Guard(const Guard&) = delete;
         Guard& operator=(const Guard&) = delete;
 
