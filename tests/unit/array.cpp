@@ -128,16 +128,17 @@ BOOST_AUTO_TEST_CASE(slices_are_copies_and_assignments_are_whole) {
 BOOST_AUTO_TEST_CASE(no_more_is_written_than_there_is_room_for) {
     // A new one each time: it is the second question that gets another answer.
     const auto growing = [] { return support::ChangingRange{3, 8}; };
-    mp::Array<int> array{4, {.max_size = 16}};
+    // All that is set aside for it, whatever its size says.
+    const auto memory_of = [](const mp::Array<int>& array) {
+        return std::vector<int>(array.data(), array.data() + array.max_size());
+    };
+    const mp::Array<int> array{4, {.max_size = 8}};
     array.assign(1, growing());
-    array.resize(16);
-    BOOST_TEST(
-        (array.to_vector() == std::vector<int>{0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
-    BOOST_TEST(mp::Array<int>(growing()).size() == 3u);
+    BOOST_TEST((memory_of(array) == std::vector<int>{0, 1, 1, 1, 0, 0, 0, 0}));
+    const mp::Array<int> made{growing(), {.max_size = 8}};
+    BOOST_TEST(made.size() == 3u);
+    BOOST_TEST((memory_of(made) == std::vector<int>{1, 1, 1, 0, 0, 0, 0, 0}));
     BOOST_TEST(mp::RawArray<int>(growing()).size() == 3u);
-    mp::RawArray<int> raw{4};
-    raw.assign(1, growing());
-    BOOST_TEST((raw.to_vector() == std::vector<int>{0, 1, 1, 1}));
 }
 
 BOOST_AUTO_TEST_CASE(at_is_checked) {
