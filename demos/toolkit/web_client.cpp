@@ -71,7 +71,11 @@ WebError cannot_have(const Url& url, const boost::system::system_error& error, P
     if (error.code() == beast::error::timeout)
         return WebError(fmt::format("{}: no answer for {}", url.text,
                                     duration_text(std::chrono::nanoseconds(patience).count())));
-    if (error.code() == http::error::end_of_stream)
+    // What the end of a server looks like depends on how far the two had come.
+    namespace ends = boost::system::errc;
+    if (error.code() == http::error::end_of_stream ||
+        error.code() == http::error::partial_message || error.code() == ends::connection_reset ||
+        error.code() == ends::broken_pipe)
         return WebError(fmt::format("{}: the server hung up instead of answering", url.text));
     return WebError(fmt::format("{}: {}", url.text, error.code().message()));
 }
