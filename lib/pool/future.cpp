@@ -106,14 +106,8 @@ bool FutureState::wait_before(platform::Deadline deadline) const {
     std::unique_lock lock(mutex_);
     if (is_settled() || deadline.is_poll())
         return is_settled();
-    const auto settled = [this] { return is_settled(); };
     Waiter waiter(*this);
-    if (deadline.is_never()) {
-        waiter.changed.wait(lock, settled);
-        return true;
-    }
-    const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(deadline.ns())};
-    return waiter.changed.wait_until(lock, until, settled);
+    return platform::wait_before(waiter.changed, lock, deadline, [this] { return is_settled(); });
 }
 
 void FutureState::settle(std::unique_lock<std::mutex>& lock) {

@@ -1,3 +1,4 @@
+#include <multifork/platform/wait_before.hpp>
 #include <multifork/pool/wait.hpp>
 
 #include <fmt/format.h>
@@ -15,14 +16,7 @@ void Arrivals::add(std::size_t place, bool has_failed) {
 
 std::optional<std::size_t> Arrivals::next_before(platform::Deadline deadline) {
     std::unique_lock lock(mutex);
-    const auto any = [this] { return !arrived.empty(); };
-    if (deadline.is_never())
-        more.wait(lock, any);
-    else if (!deadline.is_poll())
-        more.wait_until(
-            lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline.ns())),
-            any);
-    if (arrived.empty())
+    if (!platform::wait_before(more, lock, deadline, [this] { return !arrived.empty(); }))
         return std::nullopt;
     const std::size_t place = arrived.front();
     arrived.pop_front();

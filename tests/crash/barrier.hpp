@@ -156,6 +156,13 @@ struct Bare {
     [[nodiscard]] core::BarrierView view() const {
         return {*reinterpret_cast<core::BarrierCell*>(object.data()), 4, object.space().domain()};
     }
+    /// The caller arrives so often. \return what the last arrival came to
+    [[nodiscard]] core::BarrierState arrive(int times) const {
+        auto state = core::BarrierState::waiting;
+        while (times-- > 0)
+            state = core::barrier_arrive(view(), platform::Deadline::never()).state;
+        return state;
+    }
     [[nodiscard]] std::uint64_t wait(std::uint32_t round, platform::Deadline deadline) const {
         return core::barrier_wait(view(), round, deadline) == core::BarrierState::passed ? passed
                                                                                          : broken;
@@ -189,6 +196,78 @@ inline Scenario timing_out() {
         core::barrier_reset(bare->view());
         require(!core::barrier_broken(bare->view()) && core::barrier_waiting(bare->view()) == 0,
                 "the barrier is not as new after reset");
+    };
+    return scenario;
+}
+
+/// All places of a round are taken by the test, as if its action ran. Who comes now has no part in
+/// that round: the victim, and a partner that has patience, who wait for the one behind it.
+inline Scenario late(const char* name, const std::shared_ptr<Bare>& bare,
+                     platform::Deadline deadline) {
+    Scenario scenario;
+    scenario.name = name;
+    scenario.set_up = [bare] {
+        bare->fresh();
+        require(bare->arrive(4) == core::BarrierState::last, "four did not fill a barrier");
+    };
+    scenario.prepare = [bare] {
+        static_cast<void>(liveness::enter(bare->object.space().domain()));
+    };
+    scenario.operation = [bare, deadline] { static_cast<void>(bare->meet(deadline)); };
+    return scenario;
+}
+
+/// Its death changes nothing in a round in which it has no part.
+inline Scenario dies_late(const char* name, platform::Deadline deadline) {
+    const auto bare = std::make_shared<Bare>();
+    Scenario scenario = late(name, bare, deadline);
+    scenario.early = {[bare] { return bare->meet(platform::Deadline::never()); }};
+    scenario.nothing_owed_at_the_end = true;
+    scenario.check = [bare](Round& round) {
+        require(core::barrier_pass(bare->view(), 0) == core::BarrierState::passed,
+                "who has no part in a round has broken it");
+        require(await([&] { return core::barrier_waiting(bare->view()) == 1; }),
+                "who was late does not arrive in the next round");
+        require(bare->arrive(3) == core::BarrierState::last, "the next round broke");
+        require(core::barrier_pass(bare->view(), 1) == core::BarrierState::passed &&
+                    round.result_of(0, "who was late waits on") == passed,
+                "the next round was not passed");
+    };
+    return scenario;
+}
+
+inline Scenario too_late() {
+    return dies_late("barrier: too late for an action, another one held up",
+                     platform::Deadline::poll());
+}
+inline Scenario held_up() {
+    return dies_late("barrier: held up by an action, another one, too",
+                     platform::Deadline::never());
+}
+
+/// Woken by the end of the action, it dies on its way into the next round, whose other places are
+/// the partner's and the test's.
+inline Scenario woken_late() {
+    const auto bare = std::make_shared<Bare>();
+    Scenario scenario = late("barrier: late, woken by the end of the action, one behind", bare,
+                             platform::Deadline::never());
+    scenario.behind = {[bare] { return bare->meet(platform::Deadline::never()); }};
+    scenario.wake = [bare] {
+        require(core::barrier_pass(bare->view(), 0) == core::BarrierState::passed,
+                "who has no part in a round has broken it");
+    };
+    scenario.check = [bare](Round& round) {
+        static_cast<void>(bare->arrive(2)); // it broke if the victim was there
+        require(await([&] {
+                    return round.partners_done() == 1 || core::barrier_waiting(bare->view()) == 3;
+                }),
+                "who was late does not arrive in the next round");
+        std::uint64_t end = broken;
+        if (bare->arrive(1) == core::BarrierState::last &&
+            core::barrier_pass(bare->view(), 1) == core::BarrierState::passed)
+            end = passed;
+        require(round.result_of(0, "who was late waits on") == end, "one passed and one did not");
+        require(end == passed || round.steps() > 0, "who had not arrived has broken the round");
     };
     return scenario;
 }

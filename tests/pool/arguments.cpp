@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 // What a task can be given: text by a pointer, as a Process; and functions in odd shapes.
 
@@ -53,6 +54,21 @@ MULTIFORK_EACH_START_METHOD(text_may_be_given_by_a_pointer) {
     const char* const none = nullptr;
     BOOST_TEST(pool.apply(said, none) == "nothing");
     BOOST_TEST(pool.apply([](const char* a, int n) { return a[n]; }, "abc", 1) == 'b');
+}
+
+MULTIFORK_EACH_START_METHOD(text_may_be_bound_by_a_pointer) {
+    mp::Pool pool{context, 1};
+    const auto letter = [](const char* text, int n) { return text[n]; };
+    std::string own = "of this process alone";
+    auto bound = mp::bind_front(letter, own.c_str());
+    own.assign(100, 'x'); // the text was taken when it was bound
+    BOOST_TEST(pool.apply(bound, 3) == 't');
+    BOOST_TEST(pool.map(bound, std::vector{0, 1}) == (std::vector{'o', 'f'}),
+               boost::test_tools::per_element());
+    BOOST_TEST(bound(0) == 'o'); // here as well
+    BOOST_TEST(pool.apply(mp::bind_front(length, "four")) == 4u);
+    const char* const none = nullptr;
+    BOOST_TEST(pool.apply(mp::bind_front(said, none)) == "nothing");
 }
 
 BOOST_AUTO_TEST_CASE(an_executor_takes_text_by_a_pointer) {

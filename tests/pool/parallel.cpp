@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,6 +30,9 @@ std::string repeated(const std::string& word, int times) {
     for (int i = 0; i < times; ++i)
         text += word;
     return text;
+}
+std::size_t length_of(const char* text) {
+    return std::string_view(text).size();
 }
 void count(mp::Value<int> counter) {
     counter.fetch_add(1);
@@ -70,6 +74,15 @@ MULTIFORK_EACH_START_METHOD(jobs_cross) {
     BOOST_REQUIRE(results.size() == 20u);
     for (int i = 0; i < 20; ++i)
         BOOST_TEST(results[static_cast<std::size_t>(i)] == repeated("ab", i));
+}
+
+BOOST_AUTO_TEST_CASE(jobs_bring_text_by_a_pointer) {
+    const auto length = [](std::string_view text) { return text.size(); };
+    for (const auto backend : backends) {
+        const std::vector<std::size_t> results = mp::Parallel{.n_jobs = 2, .backend = backend}(
+            mp::delayed(length)("four"), mp::delayed(length_of)("three"));
+        BOOST_TEST((results == std::vector<std::size_t>{4, 5}));
+    }
 }
 
 MULTIFORK_EACH_START_METHOD(jobs_bring_handles_and_return_nothing) {

@@ -130,6 +130,28 @@ BOOST_AUTO_TEST_CASE(an_attribute_that_is_changed_before_it_is_there) {
     BOOST_TEST((shared.names() == std::vector<std::string>{"n"}));
 }
 
+BOOST_AUTO_TEST_CASE(an_attribute_that_is_set_unless_it_is_there) {
+    const mp::Namespace shared;
+    BOOST_TEST(shared.setdefault("n", 3) == 3);
+    BOOST_TEST(shared.setdefault("n", 4) == 3);
+    BOOST_TEST(shared.setdefault<std::string>("text") == "");
+    support::expect_error<mp::TypeMismatch>([&] { shared.setdefault("n", 1.5); }, {"'n'"});
+    BOOST_TEST(shared.get<int>("n") == 3);
+    BOOST_TEST((shared.names() == std::vector<std::string>{"n", "text"}));
+}
+
+BOOST_AUTO_TEST_CASE(an_attribute_is_added_to) {
+    const mp::Namespace shared;
+    BOOST_TEST(shared.fetch_add("n", 5) == 0);
+    BOOST_TEST(shared.fetch_add("n", std::int64_t{-2}) == 5);
+    BOOST_TEST(shared.get<int>("n") == 3);
+    shared.set("text", "a");
+    BOOST_TEST(shared.fetch_add<std::string>("text", "b") == "a");
+    BOOST_TEST(shared.get<std::string>("text") == "ab");
+    support::expect_error<mp::TypeMismatch>([&] { shared.fetch_add("text", 1); }, {"'text'"});
+    BOOST_TEST(shared.get<std::string>("text") == "ab");
+}
+
 // Fails when it is not locked from the read to the write.
 BOOST_AUTO_TEST_CASE(children_count_together) {
     mp::Namespace shared;

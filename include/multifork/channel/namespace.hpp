@@ -151,7 +151,7 @@ template <AttributeResult T>
 ///   mp::Namespace shared;
 ///   shared.set("name", "Bob");
 ///   shared.set("x", 0);
-///   shared.fetch_update<int>("x", [](int& x) { x += 1; });
+///   shared.fetch_add("x", 1);
 ///   shared.get<int>("x");                 // 1
 ///   shared.get<double>("x");              // throws TypeMismatch
 ///   fmt::print("{}", shared);             // Namespace(name='Bob', x=1)
@@ -196,6 +196,27 @@ public:
         const detail::Container::Guard hold(store_);
         const auto found = store_.find(key(name));
         return found ? read<T>(name, *found) : otherwise;
+    }
+    /// Adds the attribute if there is none of that name. \return the one that is there then
+    /// \throws TypeMismatch, OutOfSharedMemory, and what T's serialize() throws
+    template <detail::AttributeResult T>
+    T setdefault(std::string_view name, const T& value = T{}) const {
+        detail::Incoming made = incoming(value);
+        const detail::Container::Guard hold(store_);
+        if (const auto found = store_.find(key(name)))
+            return read<T>(name, *found);
+        store_.insert(key(name), made);
+        return value;
+    }
+    /// Adds to the attribute; one that is not there counts as T{}. \return the value before
+    /// \throws TypeMismatch, OutOfSharedMemory
+    template <detail::AttributeResult T>
+        requires requires(T a, const T& b) {
+            a += b;
+        }
+    T fetch_add(std::string_view name, const T& amount) const {
+        return fetch_update<T>(
+            name, [&](T& value) { value += amount; }, T{});
     }
     /// Changes the attribute in one step: `f(T&)` changes a copy, or `f(const T&)` returns the new
     /// value.

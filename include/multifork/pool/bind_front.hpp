@@ -11,6 +11,11 @@
 
 namespace multifork {
 
+namespace detail {
+template <class T>
+using Lent = decltype(lend(std::declval<T&>()));
+} // namespace detail
+
 /// What bind_front() makes.
 template <class F, class... Bound>
 class BoundFront {
@@ -20,11 +25,11 @@ public:
         : f_(std::forward<G>(f)), bound_(std::forward<As>(bound)...) {}
 
     template <class... Args>
-        requires std::invocable<F&, Bound&..., Args...>
+        requires std::invocable<F&, detail::Lent<Bound>..., Args...>
     decltype(auto) operator()(Args&&... args) {
         return std::apply(
             [&](Bound&... bound) -> decltype(auto) {
-                return std::invoke(f_, bound..., std::forward<Args>(args)...);
+                return std::invoke(f_, detail::lend(bound)..., std::forward<Args>(args)...);
             },
             bound_);
     }
@@ -44,11 +49,14 @@ private:
 ///   numbers);
 /// \endcode
 ///
-/// `f` gets references to what is bound: to the worker's own copies, which last for one task.
+/// `f` gets references to what is bound: to the worker's own copies, which last for one task. Of a
+/// `const char*` the text is bound.
 template <class F, class... Bound>
 [[nodiscard]] auto bind_front(F&& f, Bound&&... bound) {
-    return BoundFront<std::decay_t<F>, std::decay_t<Bound>...>(std::in_place, std::forward<F>(f),
-                                                               std::forward<Bound>(bound)...);
+    using detail::Arriving;
+    return BoundFront<std::decay_t<F>, Arriving<std::decay_t<Bound>>...>(
+        std::in_place, std::forward<F>(f),
+        detail::keep<Arriving<std::decay_t<Bound>>>(std::forward<Bound>(bound))...);
 }
 
 namespace detail {

@@ -16,21 +16,29 @@ struct IsReferenceWrapper : std::false_type {};
 template <class T>
 struct IsReferenceWrapper<std::reference_wrapper<T>> : std::true_type {};
 
-/// As what an argument waits: as the parameter's own type, so that "text" for a std::string does
-/// not wait as a pointer; but what std::ref() made stays that.
+/// As what an argument waits: as the parameter's own type, which is what is checked whether it can
+/// cross; but what std::ref() made stays that, and text does not wait as a pointer.
 template <class Parameter, class Arg>
 using Waiting = std::conditional_t<IsReferenceWrapper<std::decay_t<Arg>>::value, std::decay_t<Arg>,
-                                   std::decay_t<Parameter>>;
+                                   Arriving<std::decay_t<Parameter>>>;
 
-/// The type of the call of an F with arguments of these types.
+/// The call of an F with arguments of these types.
 template <class F, class... Args>
 struct DelayedCall {
-    using type = BoundFront<F, std::decay_t<Args>...>;
+    using type = BoundFront<F, Arriving<std::decay_t<Args>>...>;
+    static type make(const F& f, Args&&... args) {
+        return type(std::in_place, f,
+                    keep<Arriving<std::decay_t<Args>>>(std::forward<Args>(args))...);
+    }
 };
 template <class R, class... Ps, class... Args>
     requires(sizeof...(Ps) == sizeof...(Args))
 struct DelayedCall<R (*)(Ps...), Args...> {
-    using type = BoundFront<R (*)(Ps...), Waiting<Ps, Args>...>;
+    using F = R (*)(Ps...);
+    using type = BoundFront<F, Waiting<Ps, Args>...>;
+    static type make(F f, Args&&... args) {
+        return type(std::in_place, f, keep<Waiting<Ps, Args>>(std::forward<Args>(args))...);
+    }
 };
 
 template <class F, class... Args>
@@ -48,8 +56,7 @@ public:
     template <class... Args>
         requires detail::CanWait<F, Args...>
     [[nodiscard]] auto operator()(Args&&... args) const {
-        using Call = typename detail::DelayedCall<F, Args...>::type;
-        return Call(std::in_place, f_, std::forward<Args>(args)...);
+        return detail::DelayedCall<F, Args...>::make(f_, std::forward<Args>(args)...);
     }
 
 private:

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <multifork/platform/clock.hpp>
+#include <multifork/platform/wait_before.hpp>
 #include <multifork/pool/map.hpp>
 #include <multifork/pool/next_iterator.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -45,6 +48,18 @@ public:
     /// The next result, when it is there; nothing at the end. \throws what its task threw, or the
     /// input
     [[nodiscard]] std::optional<R> next() { return self_->next(); }
+
+    /// Waits until next() would not, at most `time`; zero or less looks once. That the input takes
+    /// its time counts, but does not end at the limit. \return whether next() would not wait now:
+    /// it has a result, throws, or is at the end
+    template <class Rep, class Period>
+    [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& time) {
+        return self_->wait_before(platform::Deadline::after(time));
+    }
+    template <class Clock, class Duration>
+    [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& moment) {
+        return self_->wait_before(platform::Deadline::at(moment));
+    }
 
 private:
     struct Chunk {
@@ -98,6 +113,17 @@ private:
             }
             return std::optional<R>(std::move(got[handed_out++]));
         }
+        bool wait_before(platform::Deadline deadline) {
+            if (handed_out < got.size())
+                return true;
+            fill();
+            if (outstanding == 0)
+                return true;
+            if (ordered)
+                return in_order.front().results.shared_state()->wait_before(deadline);
+            std::unique_lock lock(ready->mutex);
+            return await_chunk(lock, deadline);
+        }
         void tell(std::size_t of) const {
             if (!progress)
                 return;
@@ -119,10 +145,14 @@ private:
                 return chunk;
             }
             std::unique_lock lock(ready->mutex);
-            ready->more.wait(lock, [&] { return !ready->chunks.empty(); });
+            static_cast<void>(await_chunk(lock, platform::Deadline::never()));
             Chunk chunk = std::move(ready->chunks.front());
             ready->chunks.pop_front();
             return chunk;
+        }
+        bool await_chunk(std::unique_lock<std::mutex>& lock, platform::Deadline deadline) const {
+            return platform::wait_before(ready->more, lock, deadline,
+                                         [&] { return !ready->chunks.empty(); });
         }
         void fill() {
             while (!exhausted && outstanding < look_ahead) {

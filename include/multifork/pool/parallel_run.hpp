@@ -164,15 +164,10 @@ private:
     }
     [[nodiscard]] Batch wait() {
         std::unique_lock lock(arrivals_->mutex);
-        const auto any = [&] { return !arrivals_->batches.empty(); };
         const auto deadline =
             plan_.timeout ? platform::Deadline::after(*plan_.timeout) : platform::Deadline::never();
-        if (deadline.is_never())
-            arrivals_->more.wait(lock, any);
-        else if (!arrivals_->more.wait_until(
-                     lock,
-                     std::chrono::steady_clock::time_point(std::chrono::nanoseconds(deadline.ns())),
-                     any))
+        if (!platform::wait_before(arrivals_->more, lock, deadline,
+                                   [&] { return !arrivals_->batches.empty(); }))
             throw_no_job_done(*plan_.timeout);
         Batch batch = std::move(arrivals_->batches.front());
         arrivals_->batches.pop_front();

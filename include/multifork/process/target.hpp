@@ -50,12 +50,19 @@ struct ArrivedText {
 template <class T>
 using Arriving = std::conditional_t<std::is_same_v<T, const char*>, ArrivedText, T>;
 
+/// The value, as what is kept of it. \param T  Arriving, or any type that the value becomes
+template <class T, class Value>
+[[nodiscard]] decltype(auto) keep(Value&& value) {
+    if constexpr (std::is_same_v<T, ArrivedText>) {
+        const char* const text = value;
+        return text == nullptr ? ArrivedText{} : ArrivedText{text};
+    } else {
+        return std::forward<Value>(value);
+    }
+}
 template <class T>
 void pack_argument(ByteWriter& writer, const T& value) {
-    if constexpr (std::is_same_v<T, const char*>)
-        pack(writer, value == nullptr ? ArrivedText{} : ArrivedText{value});
-    else
-        pack(writer, value);
+    pack(writer, keep<Arriving<T>>(value));
 }
 /// What the target is called with.
 template <class T>
@@ -64,6 +71,14 @@ template <class T>
 }
 [[nodiscard]] inline const char* pass(ArrivedText& argument) noexcept {
     return argument.text ? argument.text->c_str() : nullptr;
+}
+/// The same for one that is called again: what was kept stays.
+template <class T>
+[[nodiscard]] T& lend(T& argument) noexcept {
+    return argument;
+}
+[[nodiscard]] inline const char* lend(ArrivedText& argument) noexcept {
+    return pass(argument);
 }
 
 /// A target with its arguments.
