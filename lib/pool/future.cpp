@@ -1,6 +1,7 @@
 #include <multifork/pool/future.hpp>
 
 #include <multifork/liveness/tuning.hpp>
+#include <multifork/platform/wait_before.hpp>
 
 #include <boost/core/demangle.hpp>
 #include <fmt/format.h>

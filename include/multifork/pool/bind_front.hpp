@@ -13,7 +13,7 @@ namespace multifork {
 
 namespace detail {
 template <class T>
-using Lent = decltype(lend(std::declval<T&>()));
+using Lent = decltype(detail::lend(std::declval<T&>()));
 } // namespace detail
 
 /// What bind_front() makes.

@@ -53,7 +53,8 @@ using Arriving = std::conditional_t<std::is_same_v<T, const char*>, ArrivedText,
 /// The value, as what is kept of it. \param T  Arriving, or any type that the value becomes
 template <class T, class Value>
 [[nodiscard]] decltype(auto) keep(Value&& value) {
-    if constexpr (std::is_same_v<T, ArrivedText>) {
+    if constexpr (std::is_same_v<T, ArrivedText> &&
+                  !std::is_same_v<std::remove_cvref_t<Value>, ArrivedText>) {
         const char* const text = value;
         return text == nullptr ? ArrivedText{} : ArrivedText{text};
     } else {
