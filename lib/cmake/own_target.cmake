@@ -10,8 +10,8 @@ if(PROJECT_IS_TOP_LEVEL)
     set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 endif()
 
-# multifork_own_target(<target>): C++20 without extensions, warnings as errors when this is the
-# top-level project, and the chosen sanitizers.
+# multifork_own_target(<target>): C++20 without extensions, warnings when this is the top-level
+# project, and the chosen sanitizers.
 function(multifork_own_target target)
     set_target_properties(${target} PROPERTIES
         CXX_EXTENSIONS OFF
@@ -22,7 +22,7 @@ function(multifork_own_target target)
     if(PROJECT_IS_TOP_LEVEL)
         target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
         # Instrumented code takes other paths through the optimiser, which then suspects too much.
-        if(NOT MULTIFORK_SANITIZE)
+        if(MULTIFORK_WERROR AND NOT MULTIFORK_SANITIZE)
             target_compile_options(${target} PRIVATE -Werror)
         endif()
         # By itself GCC looks for garbage again and again in what a precompiled header holds; below
