@@ -1,12 +1,20 @@
 # Tests of the package as a whole: its layers, its lists, and the ways to use it.
 
+# The compiler of this build, and where it has found the libraries.
+set(package_environment "CXX=${CMAKE_CXX_COMPILER}")
+set(prefixes ${CMAKE_PREFIX_PATH} $ENV{CMAKE_PREFIX_PATH})
+if(prefixes)
+    list(JOIN prefixes ":" prefixes)
+    list(APPEND package_environment "CMAKE_PREFIX_PATH=${prefixes}")
+endif()
+
 function(multifork_package_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "COMMAND;LABELS")
     add_test(NAME package.${name} COMMAND ${arg_COMMAND})
     set_tests_properties(package.${name} PROPERTIES
         LABELS "package;${arg_LABELS}"
-        TIMEOUT 600
-        ENVIRONMENT "CXX=${CMAKE_CXX_COMPILER}")
+        TIMEOUT 3600 # for a slow machine, too
+        ENVIRONMENT "${package_environment}")
 endfunction()
 
 set(here "${CMAKE_CURRENT_LIST_DIR}")
@@ -57,10 +65,12 @@ multifork_package_test(headers_compile_alone LABELS fast COMMAND
     "${here}/headers_alone" ${user_arguments})
 multifork_package_test(headers_alone_are_watched LABELS fast COMMAND
     "${here}/headers_alone" --self-check)
-foreach(method find_package pkg_config)
-    multifork_package_test(${method} LABELS fast COMMAND
-        "${here}/consume" ${method} "${PROJECT_BINARY_DIR}")
-endforeach()
+if(MULTIFORK_INSTALL)
+    foreach(method find_package pkg_config)
+        multifork_package_test(${method} LABELS fast COMMAND
+            "${here}/consume" ${method} "${PROJECT_BINARY_DIR}")
+    endforeach()
+endif()
 foreach(method add_subdirectory shared)
     multifork_package_test(${method} LABELS full COMMAND
         "${here}/consume" ${method} "${PROJECT_SOURCE_DIR}")
