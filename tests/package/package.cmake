@@ -33,7 +33,7 @@ multifork_package_test(rows_are_watched LABELS fast COMMAND
 add_executable(test-guards package/guards.cpp)
 multifork_own_target(test-guards)
 multifork_test_limit(test-guards 30)
-target_link_libraries(test-guards PRIVATE multifork-test-support)
+target_link_libraries(test-guards PRIVATE ${library_under_test}-test-support)
 set_target_properties(test-guards PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 function(multifork_guard_test name case words)
     multifork_package_test(${name} LABELS fast COMMAND test-guards --run_test=guards/${case})
