@@ -24,7 +24,7 @@ function(multifork_docs_test name)
         COMMAND_EXPAND_LISTS)
     set_tests_properties(docs.${name} PROPERTIES
         LABELS "docs;fast"
-        TIMEOUT 600
+        TIMEOUT 3600 # for a slow machine, too
         ENVIRONMENT "CXX=${CMAKE_CXX_COMPILER}")
 endfunction()
 
