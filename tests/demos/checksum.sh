@@ -31,7 +31,7 @@ find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >"$scratch/theirs
 same() {
     local code=$1 got
     shift
-    timeout 120 "$program" "$@" >"$scratch/ours" 2>"$scratch/err"
+    timeout "$limit" "$program" "$@" >"$scratch/ours" 2>"$scratch/err"
     got=$?
     [ "$got" = "$code" ] || problem "exit code $got instead of $code: $* $(cat "$scratch/err")"
     cmp "$scratch/theirs" "$scratch/ours" || problem "not what sha256sum prints: $*"
@@ -83,7 +83,7 @@ grep -q "not what sha256sum prints: line 1" "$scratch/out" || problem "a differe
 mkdir vanishing
 for ((i = 0; i < 3000; ++i)); do echo "$i" >"vanishing/$i"; done
 rm -r vanishing &
-timeout 120 "$program" vanishing >"$scratch/out" 2>"$scratch/err"
+timeout "$limit" "$program" vanishing >"$scratch/out" 2>"$scratch/err"
 [ $? -le 1 ] || problem "ends badly when files vanish"
 grep -v "No such file or directory" "$scratch/err" | grep -q "vanishing/" &&
     problem "vanished files: $(head -n 3 "$scratch/err")"
@@ -105,8 +105,9 @@ ended_by INT group 4 --workers 3 "${much[@]}"
 ended_by TERM main 4 --workers 3 "${much[@]}"
 ended_by KILL main 4 --workers 3 "${much[@]}"
 ended_by KILL group 4 --workers 3 "${much[@]}"
-rm "$files/large/huge"
-
+# And once so much that they are there for a while, but come to an end.
+truncate -s 1G "$files/large/huge"
+(cd "$files" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$scratch/theirs"
 (cd "$files" && setsid "$program" --workers 3 . >"$scratch/ours" 2>"$scratch/err") &
 main=$!
 until_running 4

@@ -38,7 +38,8 @@ grep -q "^  ok " "$scratch/out" || problem "no plain marks in the C locale"
 COLUMNS=60 "$program" --short >"$scratch/out"
 [ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
 if command -v script >/dev/null; then
-    TERM=xterm script -qec "$program --short" /dev/null >"$scratch/out" </dev/null
+    # shellcheck disable=SC2016 # for the inner shell
+    TERM=xterm script -qec '"$program" --short' /dev/null >"$scratch/out" </dev/null
     grep -q $'\033\[' "$scratch/out" || problem "no colours on a terminal"
 fi
 "$program" --short >/dev/full 2>/dev/null && problem "success although the disk is full"

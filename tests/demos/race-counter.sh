@@ -33,7 +33,7 @@ refuses --colour
 refuses 7
 
 # A picture, or no success: on one processor there may be no case that leaves no doubt.
-timeout 120 "$program" "${few[@]}" --trace "$scratch/picture.html" >"$scratch/out"
+timeout "$limit" "$program" "${few[@]}" --trace "$scratch/picture.html" >"$scratch/out"
 code=$?
 case $code in
     0) [ -s "$scratch/picture.html" ] || problem "success without a picture" ;;
@@ -47,9 +47,11 @@ COLUMNS=60 "$program" "${few[@]}" >"$scratch/out"
 
 # On a terminal, with colours and without.
 if command -v script >/dev/null; then
-    TERM=xterm script -qec "$program ${few[*]}" /dev/null >"$scratch/out" </dev/null
+    # shellcheck disable=SC2016 # for the inner shell
+    at_terminal='"$program" '${few[*]}
+    TERM=xterm script -qec "$at_terminal" /dev/null >"$scratch/out" </dev/null
     grep -q $'\033\[' "$scratch/out" || problem "no colours on a terminal"
-    NO_COLOR=1 TERM=xterm script -qec "$program ${few[*]}" /dev/null >"$scratch/out" </dev/null
+    NO_COLOR=1 TERM=xterm script -qec "$at_terminal" /dev/null >"$scratch/out" </dev/null
     grep -q $'\033\[[0-9;]*m' "$scratch/out" && problem "colours in spite of NO_COLOR"
 fi
 

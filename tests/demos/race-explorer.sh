@@ -49,19 +49,31 @@ ended_by KILL main 4 --exhaustive --processes 3 --program account --limit 100000
 
 # At a terminal: keys choose, and the terminal is as it was before, after an end and after Ctrl-C.
 if command -v script >/dev/null; then
-    # at_terminal KEYS…: presses them, some time apart, and compares the terminal's settings.
+    # until_true COMMAND…: waits for that, at most 30 s (see slowdown).
+    until_true() {
+        local i
+        for ((i = 0; i < 600 * slowdown; ++i)); do
+            "$@" && return
+            sleep 0.05
+        done
+    }
+    # asked COUNT: the demo has asked for a key that many times.
+    asked() { [ "$(grep -o "q quit > " "$scratch/out" | wc -l)" -ge "$1" ]; }
+    # at_terminal KEYS…: presses each when it is asked for, and compares the terminal's settings.
     at_terminal() {
-        local key
+        local key count=0
+        rm -f "$scratch/after"
+        : >"$scratch/out"
+        # shellcheck disable=SC2016 # for the inner shell
         {
-            sleep 1
             for key in "$@"; do
+                until_true asked $((count += 1))
                 # shellcheck disable=SC2059 # the key may be an escape
                 printf "$key"
-                sleep 0.3
             done
-            sleep 1
-        } | script -qec "trap : INT; stty -a >$scratch/before; $program; echo \"code \$?\"
-            stty -a >$scratch/after" /dev/null >"$scratch/out"
+            until_true test -s "$scratch/after"
+        } | script -qec 'trap : INT; stty -a >"$scratch/before"; "$program"; echo "code $?"
+            stty -a >"$scratch/after"' /dev/null >"$scratch/out"
         cmp -s "$scratch/before" "$scratch/after" || problem "the terminal is not as it was: $*"
         until_gone "keys $*"
     }

@@ -7,7 +7,27 @@ mkdir "$scratch/shm"
 # Whatever has a name goes there, so that it can be seen.
 export MULTIFORK_SHM_DIR=$scratch/shm
 export LC_ALL=C.UTF-8
-trap 'rm -rf "$scratch"' EXIT
+# A test says itself what the terminal is like. script(1) runs the shell of $SHELL, which takes the
+# paths from the environment: they may have blanks.
+unset NO_COLOR COLUMNS
+export SHELL=/bin/sh
+export program scratch
+# How many times longer everything may take, and how many seconds a run of a demo.
+slowdown=${MULTIFORK_TEST_SLOWDOWN-}
+[[ $slowdown =~ ^[1-9][0-9]*$ ]] || slowdown=1
+limit=$((120 * slowdown))
+
+# Some are in sessions of their own, where neither Ctrl-C nor a signal to this script reaches them.
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+    local exe
+    for exe in $(running); do
+        exe=${exe#/proc/}
+        kill -KILL "${exe%/exe}" 2>/dev/null
+    done
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
 
 problem() {
     echo "PROBLEM: $*"
@@ -18,7 +38,7 @@ problem() {
 expect() {
     local code=$1 text=$2 got
     shift 2
-    timeout 120 "$program" "$@" >"$scratch/out" 2>&1
+    timeout "$limit" "$program" "$@" >"$scratch/out" 2>&1
     got=$?
     [ "$got" = "$code" ] || problem "exit code $got instead of $code: $*"
     # Paragraphs are broken into lines anywhere.
@@ -27,13 +47,17 @@ expect() {
 
 # The demo's processes that run at this moment.
 running() {
-    find /proc/[0-9]*/exe -lname "$program" 2>/dev/null
+    local exe
+    for exe in /proc/[0-9]*/exe; do
+        [ "$exe" -ef "$program" ] && echo "$exe"
+    done
+    return 0
 }
 
-# until_running COUNT / until_gone: waits for that state, at most 30 s.
+# until_running COUNT / until_gone: waits for that state, at most 30 s (see slowdown).
 until_running() {
     local i
-    for ((i = 0; i < 600; ++i)); do
+    for ((i = 0; i < 600 * slowdown; ++i)); do
         [ "$(running | wc -l)" -ge "$1" ] && return
         sleep 0.05
     done
@@ -41,7 +65,7 @@ until_running() {
 }
 until_gone() {
     local i
-    for ((i = 0; i < 600; ++i)); do
+    for ((i = 0; i < 600 * slowdown; ++i)); do
         [ -z "$(running)" ] && break
         sleep 0.05
     done
