@@ -9,13 +9,24 @@ say() { printf '%s\n' "$*" >&2; }
 
 # --- what is there -------------------------------------------------------------------------------
 
+# The compiler, which may be several words, as in "g++ -m64".
+cxx=("${CXX:-c++}")
+if ! command -v "${cxx[0]}" >/dev/null; then
+    read -ra cxx <<<"${cxx[0]}"
+    # CMake wants to know the compiler, and the build finds ccache by itself.
+    if [ ${#cxx[@]} -gt 1 ] && [ "${cxx[0]##*/}" = ccache ]; then
+        cxx=("${cxx[@]:1}")
+        export CXX="${cxx[*]}"
+    fi
+fi
+
 # compiles PROGRAM-TEXT [LINK-OPTION…]: does the compiler take (and link) it?
 compiles() {
     local text=$1
     shift
     local mode=(-fsyntax-only)
     [ $# -gt 0 ] && mode=(-o /dev/null)
-    printf '%s\n' "$text" | "${CXX:-c++}" -std=c++20 -x c++ "${mode[@]}" - "$@" >/dev/null 2>&1
+    printf '%s\n' "$text" | "${cxx[@]}" -std=c++20 -x c++ "${mode[@]}" - "$@" >/dev/null 2>&1
 }
 
 # is_there HEADER: a program that compiles where the header is found.
@@ -30,6 +41,13 @@ int main() {}"
 at_least() {
     compiles "#include <$3>
 #if $1 < $2
+#error too old
+#endif
+int main() {}"
+}
+
+compiler_is_new_enough() {
+    compiles "#if defined(__clang__) ? __clang_major__ < 16 : __GNUC__ < 12
 #error too old
 #endif
 int main() {}"
@@ -93,7 +111,7 @@ missing_packages() {
     for what in "$@"; do
         case $what in
             build)
-                command -v "${CXX:-c++}" >/dev/null || echo g++
+                command -v "${cxx[0]}" >/dev/null || echo g++
                 cmake_is_new_enough || echo cmake
                 command -v ninja >/dev/null || echo ninja-build
                 boost_is_new_enough || boost_package ""
@@ -132,11 +150,39 @@ refuse() {
     exit $cannot_run
 }
 
+# What apt would install may be too old; then no line to type helps.
+refuse_old_system() {
+    local package needed version
+    while read -r package needed; do
+        [[ " ${packages[*]} " == *" $package "* ]] || continue
+        version=$(candidate "$package")
+        version=${version#*:} # the epoch
+        [ -z "$version" ] || newer "$needed" "$version" && continue
+        say "This system has $package $version, and $needed is needed."
+        say "Debian 12 / Ubuntu 24.04 or later has it."
+        exit $cannot_run
+    done <<'END'
+cmake 3.25
+g++ 12
+libfmt-dev 9
+libcereal-dev 1.3.1
+END
+}
+
+refuse_old_compiler() {
+    command -v "${cxx[0]}" >/dev/null || return 0
+    compiler_is_new_enough && return
+    say "${cxx[*]} will not do: g++ 12 or clang 16 is needed. CXX=… chooses another compiler."
+    exit $cannot_run
+}
+
 # provide WHAT…: installs what is missing, or says how and exits with 2. Never removes a package.
 provide() {
     local packages removed log sudo=""
     [ "$(id -u)" != 0 ] && sudo=$(command -v sudo)
     mapfile -t packages < <(missing_packages "$@" | sort -u)
+    refuse_old_system
+    refuse_old_compiler
     [ ${#packages[@]} = 0 ] && return
 
     if ! command -v apt-get >/dev/null; then
@@ -162,27 +208,33 @@ provide() {
         tail -n 10 "$log" >&2
         refuse "$1"
     }
-    simulate() {
-        LC_ALL=C apt-get install -s --no-install-recommends "${packages[@]}" >"$log" 2>&1
+    # get: fails if apt cannot; the end, if it would remove something.
+    get() {
+        LC_ALL=C apt-get install -s --no-install-recommends "${packages[@]}" >"$log" 2>&1 || return
+        removed=$(awk '/^Remv/ { print $2 }' "$log" | paste -sd' ')
+        if [ -n "$removed" ]; then
+            refuse "Installing would remove: $removed. That is for you to decide."
+        fi
+        say "Installing ${packages[*]}"
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove \
+            --no-install-recommends -o DPkg::Lock::Timeout=120 "${packages[@]}" >"$log" 2>&1
     }
 
-    if ! simulate; then
-        # A machine without package lists knows no candidates; choose again once it has them.
+    if ! get; then
+        # A machine without package lists knows no candidates, and old lists name what the mirror
+        # does not have any more; choose again with new ones.
         say "Fetching the package lists"
-        $sudo apt-get update >"$log" 2>&1 || give_up "apt-get update failed."
+        $sudo apt-get update -o APT::Update::Error-Mode=any >"$log" 2>&1 || {
+            # Of several sources it may be one that does not matter.
+            tail -n 10 "$log" >&2
+            say "Not all package lists could be fetched."
+        }
         mapfile -t packages < <(missing_packages "$@" | sort -u)
-        simulate || give_up "Not all packages can be installed."
-    fi
-    removed=$(awk '/^Remv/ { print $2 }' "$log" | paste -sd' ')
-    if [ -n "$removed" ]; then
-        refuse "Installing would remove: $removed. That is for you to decide."
+        refuse_old_system
+        get || give_up "Not all packages can be installed."
     fi
 
-    say "Installing ${packages[*]}"
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove \
-        --no-install-recommends -o DPkg::Lock::Timeout=120 "${packages[@]}" >"$log" 2>&1 ||
-        give_up "Installing failed."
-
+    refuse_old_compiler
     mapfile -t packages < <(missing_packages "$@" | sort -u)
     [ ${#packages[@]} = 0 ] || refuse "Installed, and yet something does not compile."
 }
