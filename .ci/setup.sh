@@ -270,7 +270,18 @@ progress() {
     ' >&2
 }
 
-# build PRESET LABEL [--target NAME] [-D…]: configures and builds; on failure shows why, returns 1.
+# hold PRESET: from here on no other run builds or tests there. What is started meanwhile, and may stay
+# behind, is started with 9>&-.
+hold() {
+    mkdir -p "$root/build/$1"
+    exec 9>"$root/build/$1/.lock" || exit $cannot_run
+    flock --nonblock 9 && return
+    say "Another run builds in build/$1; waiting"
+    flock 9
+}
+
+# build PRESET LABEL [--target NAME] [-D…]: holds PRESET, configures and builds; on failure shows
+# why, returns 1.
 build() {
     local preset=$1 label=$2 target=() define=() fresh=() log status
     shift 2
@@ -284,18 +295,18 @@ build() {
         esac
         shift
     done
-    mkdir -p "$root/build/$preset"
+    hold "$preset"
     log=$root/build/$preset/build.log
     # A tree that was moved or copied with its build folder.
     if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$root/build/$preset/CMakeCache.txt"; then
         fresh=(--fresh)
     fi
-    (cd "$root" && cmake --preset "$preset" "${fresh[@]}" "${define[@]}") >"$log" 2>&1 || {
+    (cd "$root" && cmake --preset "$preset" "${fresh[@]}" "${define[@]}") >"$log" 2>&1 9>&- || {
         cat "$log" >&2
         return 1
     }
     (cd "$root" && NINJA_STATUS="[%f/%t] " cmake --build --preset "$preset" "${target[@]}" \
-        -- -j "$(jobs)") 2>&1 | tee "$log" | progress "$label"
+        -- -j "$(jobs)") 2>&1 9>&- | tee "$log" | progress "$label"
     status=${PIPESTATUS[0]}
     if [ "$status" != 0 ]; then
         grep -v '^\[' "$log" | head -n 80 >&2
