@@ -101,6 +101,9 @@ bool is_used_by_others(const std::string& entry) {
     if (stat((fs::path("/dev/shm") / entry).c_str(), &file) != 0) {
         return true; // gone, as it was not ours
     }
+    if (file.st_uid != geteuid()) {
+        return true; // another user's, whose processes do not show what they have open
+    }
     std::error_code ignored;
     for (const fs::directory_entry& process : fs::directory_iterator("/proc", ignored)) {
         const std::string pid = process.path().filename().string();

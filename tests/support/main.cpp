@@ -181,6 +181,9 @@ int main(int argc, char* argv[]) {
         setenv("BOOST_TEST_COLOR_OUTPUT", "no", 0);
     }
 
+    // Tests look for named objects in /dev/shm.
+    unsetenv("MULTIFORK_SHM_DIR");
+
     if (argc == 2 && std::strcmp(argv[1], "--list-cases") == 0) {
         return list_cases(argv[0]);
     }
