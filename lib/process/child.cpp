@@ -2,13 +2,12 @@
 
 #include "arena/named.hpp"
 #include "arena/space_impl.hpp"
+#include "platform/child_process.hpp"
 #include "platform/immortal.hpp"
 
 #include <multifork/platform/mutant.hpp>
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,10 +42,6 @@ std::vector<std::weak_ptr<Child>>& own_children() {
     return mine.all;
 }
 
-int code_of(int status) {
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 } // namespace
 
 std::string_view class_name(std::optional<StartMethod> method) noexcept {
@@ -71,15 +66,12 @@ Child::Child(ProcessOptions options, NewName made)
 bool Child::reap_locked() {
     if (exitcode)
         return true;
-    int status = 0;
-    pid_t r = 0;
-    do {
-        r = ::waitpid(pid, &status, WNOHANG);
-    } while (r < 0 && errno == EINTR);
-    if (r == 0)
+    using State = platform::Fate::State;
+    const platform::Fate fate = platform::reap(pid, descriptor());
+    if (fate.state == State::running)
         return false;
-    // ECHILD: somebody else reaped it, or SIGCHLD is ignored. The child may have said how it ended.
-    exitcode = r == pid ? code_of(status) : board_in(board).heard_exit().value_or(255);
+    // If somebody else reaped it, or SIGCHLD is ignored: the child may have said how it ended.
+    exitcode = fate.state == State::ended ? fate.code : board_in(board).heard_exit().value_or(255);
     kept.clear();
     arena::Heap& heap = arena::tree_space().impl().heap;
     heap.end_process(std::exchange(record, {}));
@@ -163,16 +155,16 @@ void Child::signal(int number) {
     const std::scoped_lock hold(mutex);
     if (reap_locked())
         return;
-    // By the pidfd, because between a look and a kill() the pid could be somebody else's; while it
-    // is not reaped, though, it cannot.
-    if (!pidfd || ::syscall(SYS_pidfd_send_signal, pidfd->get(), number, nullptr, 0) != 0)
-        ::kill(pid, number);
+    platform::send_signal(pid, descriptor(), number);
 }
 
 void remember_child(const std::shared_ptr<Child>& child) {
     const std::scoped_lock hold(children().mutex);
     auto& mine = own_children();
-    std::erase_if(mine, [](const auto& weak) { return weak.expired(); });
+    std::erase_if(mine, [&](const auto& weak) {
+        const bool same = !weak.owner_before(child) && !child.owner_before(weak);
+        return same || weak.expired(); // the same: it could not be started the last time
+    });
     mine.push_back(child);
 }
 
@@ -204,7 +196,7 @@ std::vector<ProcessHandle> active_children() {
     // Without that mutex: start() takes it, around a fork, and holds a child's.
     std::erase_if(known, [](const auto& child) {
         const std::scoped_lock hold(child->mutex);
-        return child->reap_locked();
+        return !child->started || child->reap_locked();
     });
     std::vector<ProcessHandle> active;
     for (auto& child : known)
@@ -308,8 +300,8 @@ int ProcessHandle::sentinel() const {
     if (!child().pidfd)
         throw ProcessError(
             std::errc::not_supported,
-            "this system gives no descriptor for a process (pidfd_open, Linux 5.3); use "
-            "try_join_for()");
+            "there is no descriptor for this process: none was left when it was started "
+            "(RLIMIT_NOFILE), or the system has none (pidfd_open, Linux 5.3); use try_join_for()");
     return child().pidfd->get();
 }
 

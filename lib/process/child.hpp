@@ -42,6 +42,8 @@ struct Child {
     std::vector<arena::Object> kept; ///< named objects that the child may not have opened yet
     arena::ProcessId record;         ///< in the arena's table of processes
 
+    /// The pidfd's number, or -1. The mutex is held.
+    [[nodiscard]] int descriptor() const noexcept { return pidfd ? pidfd->get() : -1; }
     /// Looks whether the child has ended, and if so reaps it. The mutex is held.
     bool reap_locked();
     /// Waits for the end; without the mutex. \return whether it has ended
@@ -52,7 +54,7 @@ struct Child {
     void signal(int number);
 };
 
-/// The children of this process that were started and not seen to end.
+/// Notes a child that is about to be started; its mutex is held.
 void remember_child(const std::shared_ptr<Child>& child);
 /// In a child of a process with several threads, any of which may have been using a sibling's
 /// handle: lets the child ask siblings their names.

@@ -2,6 +2,7 @@
 
 #include "channel/passed_descriptors.hpp"
 #include "memory/mapping.hpp"
+#include "platform/child_process.hpp"
 #include "platform/fd_passing.hpp"
 #include "platform/immortal.hpp"
 #include "platform/launch.hpp"
@@ -76,8 +77,10 @@ void load(const std::vector<std::string>& libraries) {
     for (const std::string& library : libraries)
         if (::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr)
             // The children try it once more if they need it, and say what is wrong.
-            fmt::print(stderr, "multifork: the fork server cannot load a library: {}\n",
-                       ::dlerror());
+            std::fputs(
+                fmt::format("multifork: the fork server cannot load a library: {}\n", ::dlerror())
+                    .c_str(),
+                stderr); // may fail
 }
 
 void answer(int error) noexcept {
@@ -125,13 +128,12 @@ void serve(const std::vector<std::string>& libraries) {
 void reap(Server& server, bool wait) noexcept {
     if (server.pid == 0)
         return;
-    int status = 0;
-    pid_t ended = 0;
-    do {
-        ended = ::waitpid(server.pid, &status, wait ? 0 : WNOHANG);
-    } while (ended < 0 && errno == EINTR);
-    if (ended == 0)
-        return;
+    const int pidfd = server.pidfd ? server.pidfd.get() : -1;
+    while (platform::reap(server.pid, pidfd).state == platform::Fate::State::running) {
+        if (!wait)
+            return;
+        platform::wait_for_end(server.pid, pidfd);
+    }
     arena::end_child(std::exchange(server.record, {}));
     server.pid = 0;
     server.socket.reset();
@@ -140,7 +142,7 @@ void reap(Server& server, bool wait) noexcept {
 
 /// \return a file of one page
 platform::Descriptor make_page() {
-    platform::Descriptor file(::memfd_create("multifork-fork-server", MFD_CLOEXEC));
+    platform::Descriptor file = platform::memory_file("multifork-fork-server");
     if (!file || ::ftruncate(file.get(), page_bytes) != 0)
         platform::throw_errno("making the page that the fork server writes to");
     return file;
@@ -201,7 +203,7 @@ Answer ask(Server& server, const WrittenOrder& order, int& error) {
 void end(Server& server) noexcept {
     server.socket.reset();
     if (server.pid != 0)
-        ::kill(server.pid, SIGKILL);
+        platform::send_signal(server.pid, server.pidfd ? server.pidfd.get() : -1, SIGKILL);
     reap(server, true);
 }
 

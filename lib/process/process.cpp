@@ -102,6 +102,7 @@ void Process::start() {
     static_cast<void>(detail::own_authkey()); // which the child is to have too
     child.board = detail::make_board();
     auto pidfd = std::make_shared<platform::Descriptor>(); // while nothing runs that could be lost
+    detail::remember_child(child_);                        // as early: see free_siblings()
     try {
         const StartMethod method = child.method.value_or(detail::default_start_method());
         if (method == StartMethod::fork)
@@ -116,7 +117,6 @@ void Process::start() {
         child.pidfd = std::move(pidfd);
     child.started = true;
     target_.reset(); // the child has its copy
-    detail::remember_child(child_);
 }
 
 void Process::start_by_fork() {
