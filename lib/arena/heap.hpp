@@ -101,9 +101,11 @@ public:
     /// Makes a process record.
     /// \param parent_pid  of the process that is about to fork, 0 for one that registers itself
     /// \param pid         0 for a child to be
-    /// \param inherits    whether it is a fork of another process, and has what that one has
     /// \throws TooManyThreads
-    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits = true);
+    ProcessId begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth birth);
+    /// The fork that was to come is over, or was given up: what is made from now on the child does
+    /// not have.
+    void end_birth(ProcessId process) noexcept;
     /// Ends a record, unless it has come to mean another process: it is gone, or was never made.
     void end_process(ProcessId process) noexcept;
     /// The fork that it was made for has probably failed: unless the child says its pid soon, it is

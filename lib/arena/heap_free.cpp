@@ -134,11 +134,9 @@ bool Heap::still_reachable(std::uint64_t offset) const noexcept {
         return anybody_holds(pipe_in(offset));
     if (dropped.holds != 0)
         return true;
-    if (dropped.retired_at == dropped.birth)
-        return false;
     return std::any_of(records(), records() + used_records(), [&](const ProcessRecord& record) {
         const bool forked_meanwhile =
-            record.fork_epoch > dropped.birth && record.fork_epoch <= dropped.retired_at;
+            record.birth_end > dropped.birth && record.birth_begin <= dropped.retired_at;
         const bool ancestor_was =
             record.last_ancestor > dropped.birth && record.first_ancestor <= dropped.retired_at;
         return record.serial.load(relaxed) != 0 && (forked_meanwhile || ancestor_was);

@@ -147,7 +147,7 @@ struct HeapHeader {
     std::atomic<std::uint64_t> top; // blocks lie below it. COMMITs a newly carved block
     std::uint64_t committed;        // pages below it are set aside: writing there cannot fail
     std::uint64_t next_serial;
-    std::atomic<std::uint64_t> fork_epoch; // forks of the tree so far
+    std::atomic<std::uint64_t> fork_epoch; // begins and ends of births so far
     std::uint64_t next_process_serial;
     std::atomic<std::uint32_t> process_high_water; // under the lock; pipes look without it
     std::uint32_t swept_deaths;                    // Registry::deaths at the last sweep
@@ -173,21 +173,24 @@ struct SegmentShape {
 // `serial` is the one store that makes and ends a record; the rest is written before it, under the
 // heap's lock, except pid and name, which the process itself or its parent writes.
 //
-// A child holds, without any further word, every object that existed when it was forked: its
-// fork_epoch is younger than the object's birth. And it holds what its parent had inherited in the
-// same way, which may have been dropped by its owner meanwhile: hence the epochs of the ancestors.
-// The record is made by the *parent*, before the fork, so that no moment exists at which the child
-// runs and nobody knows.
+// A child holds, without any further word, every object that existed when it was forked. Its record
+// is made by the *parent*, before the fork, so that no moment exists at which the child runs and
+// nobody knows; and other threads make and drop objects meanwhile. So a birth takes from one epoch
+// to another: the child may hold what was made before birth_end and was not dropped before
+// birth_begin, which is a little more than it has. And it holds what its parent had inherited in
+// the same way, which may have been dropped by its owner meanwhile: hence the births of the
+// ancestors.
 
 struct ProcessRecord {
     std::atomic<std::uint64_t> serial; // 0: free
     std::atomic<std::uint32_t> pid;    // 0: not known yet
     // Of a child that has no pid yet, whose life counts for it; 0: nobody.
     std::atomic<std::uint32_t> parent_pid;
-    std::uint64_t fork_epoch;
+    std::uint64_t birth_begin; // 0, and the end too: older than all objects
+    std::uint64_t birth_end;   // not_over: it is being forked
     std::uint64_t objects;     // blocks that it owns; under the heap's lock
-    std::array<char, 64> name; // zero-terminated
-    // The fork epochs of all ancestors that were forked themselves lie in between; 0, 0: none.
+    std::array<char, 56> name; // zero-terminated
+    // The births of all ancestors that were forked themselves lie in between; 0, 0: none.
     std::uint64_t first_ancestor;
     std::uint64_t last_ancestor;
     // Monotonic: a child has a while to say its pid after its parent's death.
@@ -197,6 +200,15 @@ struct ProcessRecord {
     std::atomic<liveness::ThreadWord> anchor;
 };
 static_assert(sizeof(ProcessRecord) == 128);
+
+inline constexpr std::uint64_t not_over = ~std::uint64_t{0};
+
+/// What a process has of the objects that are there when its record is made.
+enum class Birth : std::uint8_t {
+    inherits_nothing, ///< it will be spawned
+    forked,           ///< what its parent had, which has forked already or is forked by another
+    fork_to_come,     ///< what its parent will have when end_birth() is called
+};
 
 /// A process by its place in the table and the serial that it has there: a place is used again.
 struct ProcessId {

@@ -18,7 +18,7 @@ constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
 
 } // namespace
 
-ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool inherits) {
+ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth birth) {
     Locked hold(*this);
     HeapHeader& heap = header();
     const std::uint32_t slots = shape_.process_slots;
@@ -46,27 +46,40 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, bool 
     record.objects = 0;
     record.anchor.store(liveness::nobody, relaxed);
     record.name.fill(0);
-    // What existed before this fork is older than the new epoch; what is made after it is not.
     const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;
     heap.fork_epoch.store(epoch, relaxed);
-    record.fork_epoch = inherits ? epoch : 0; // 0: older than all objects
+    record.birth_begin = birth == Birth::inherits_nothing ? 0 : epoch;
+    record.birth_end = birth == Birth::fork_to_come ? not_over : record.birth_begin;
     record.first_ancestor = record.last_ancestor = 0;
-    for (std::uint32_t i = 0; i < used_records() && parent_pid != 0 && inherits; ++i) {
+    for (std::uint32_t i = 0;
+         i < used_records() && parent_pid != 0 && birth != Birth::inherits_nothing; ++i) {
         // The first process of the tree was not forked: it owns what it has, or has dropped it.
-        const ProcessRecord& parent = records()[i];
+        ProcessRecord& parent = records()[i];
         if (i == index || parent.serial.load(relaxed) == 0 ||
-            parent.pid.load(relaxed) != parent_pid || parent.fork_epoch <= 1)
+            parent.pid.load(relaxed) != parent_pid || parent.birth_begin <= 1)
             continue;
+        if (parent.birth_end == not_over) // it forks, so it was forked
+            parent.birth_end = epoch;
         const std::uint64_t first =
-            parent.first_ancestor != 0 ? parent.first_ancestor : parent.fork_epoch;
+            parent.first_ancestor != 0 ? parent.first_ancestor : parent.birth_begin;
         record.first_ancestor =
             record.first_ancestor == 0 ? first : std::min(record.first_ancestor, first);
-        record.last_ancestor = std::max(record.last_ancestor, parent.fork_epoch);
+        record.last_ancestor = std::max(record.last_ancestor, parent.birth_end);
     }
     const std::uint64_t serial = ++heap.next_process_serial;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     record.serial.store(serial); // COMMIT
     return {index, serial};
+}
+
+void Heap::end_birth(ProcessId process) noexcept {
+    Locked hold(*this);
+    if (!is_current(process) || records()[process.record].birth_end != not_over)
+        return;
+    // What is made from now on is as old as this epoch, and so not older than the end.
+    const std::uint64_t epoch = header().fork_epoch.load(relaxed) + 1;
+    header().fork_epoch.store(epoch, relaxed);
+    records()[process.record].birth_end = epoch;
 }
 
 void Heap::doubt_birth(ProcessId process) noexcept {

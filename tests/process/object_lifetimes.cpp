@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include <pthread.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -26,6 +27,9 @@ namespace {
 mp::arena::SpaceUsage usage() {
     return mp::arena::arena_usage();
 }
+
+std::optional<mp::Queue<int>> made_during_a_fork;
+bool makes_during_forks = false;
 
 } // namespace
 
@@ -58,6 +62,39 @@ BOOST_AUTO_TEST_CASE(a_child_goes_on_with_what_its_parent_has_dropped) {
             many.emplace_back(i);
         mp::Queue<std::string> other{4};
         other.put(std::string(5'000, 'x'));
+        gate.put(1);
+        support::expect_exit(child);
+    }
+    mp::arena::tree_space().sweep();
+    BOOST_TEST(usage().blocks_used == before.blocks_used);
+}
+
+// By another thread it could be; a handler is there every time.
+BOOST_AUTO_TEST_CASE(an_object_that_is_made_during_a_fork_is_the_childs_too) {
+    const mp::Queue<int> gate{1};
+    ::pthread_atfork(
+        [] {
+            if (!makes_during_forks)
+                return;
+            made_during_a_fork.emplace(4);
+            made_during_a_fork->put(7);
+        },
+        nullptr, nullptr);
+    const auto before = usage();
+    {
+        mp::Process child{[&] {
+            static_cast<void>(gate.get());
+            support::demand(made_during_a_fork->get() == 7);
+            made_during_a_fork->put(8);
+            support::demand(made_during_a_fork->get() == 8);
+        }};
+        makes_during_forks = true;
+        child.start();
+        makes_during_forks = false;
+        made_during_a_fork.reset();
+        std::vector<mp::Queue<int>> others; // must not lie where the child looks
+        for (int i = 0; i < 50; ++i)
+            others.emplace_back(4).put(-1);
         gate.put(1);
         support::expect_exit(child);
     }
