@@ -27,6 +27,9 @@ using platform::futex_waiters;
 constinit std::array<Seat, max_domains + 1> no_seats{};
 void* nowhere = nullptr;
 
+/// The calling thread's; found out with its seats, because a child may be in another one.
+thread_local std::uint64_t pid_namespace = 0;
+
 // The first seat is no seat: it says which process the page belongs to, and reads 0 in a forked
 // child.
 constexpr std::size_t page_owner = 0;
@@ -67,7 +70,9 @@ void detach_at_thread_exit() {
         else
             ::pthread_key_delete(made);
     }
-    ::pthread_setspecific(static_cast<pthread_key_t>(key), this_thread.seats);
+    if (const int error = ::pthread_setspecific(static_cast<pthread_key_t>(key), this_thread.seats);
+        error != 0)
+        throw Error(static_cast<std::errc>(error), "no memory for thread-local data");
 }
 
 platform::RobustHead& head_of_this_thread() {
@@ -97,9 +102,10 @@ void prepare_thread() {
         }
         this_thread.seats = static_cast<Seat*>(page);
     }
-    this_thread.seats[page_owner].me = platform::process_id();
     this_thread.op_pending = &head->op_pending;
     detach_at_thread_exit();
+    pid_namespace = platform::pid_namespace();
+    this_thread.seats[page_owner].me = platform::process_id(); // last: all the rest is done
 }
 
 /// Tries to take one slot; the thread may die at any instruction of it.
@@ -127,6 +133,7 @@ bool claim(Registry& registry, std::uint32_t slot, ThreadWord& name) {
     const std::uint64_t generation = beacon.generation.load(std::memory_order_relaxed) + 1;
     beacon.generation.store(generation, std::memory_order_relaxed); // published by the word below
     beacon.pid.store(platform::process_id(), std::memory_order_relaxed);
+    beacon.pid_namespace.store(pid_namespace, std::memory_order_relaxed);
     beacon.holdings.store(0, std::memory_order_relaxed);
     if (MULTIFORK_MUTANT(publish_early)) {
         head.op_pending = nullptr;
@@ -287,9 +294,14 @@ void after_fork_in_child() noexcept {
     if (!MULTIFORK_MUTANT(domains_unheld))
         domains().mutex.unlock(); // taken in the parent's prepare handler by this very thread
     *this_thread.op_pending = nullptr;
-    for (Domain* domain : domains().open)
-        if (domain != nullptr)
-            domain->attached = 1;
+    for (Domain* domain : domains().open) {
+        if (domain == nullptr)
+            continue;
+        // One that is closing waits for the parent's threads, of which none are here.
+        domain->attached = 1;
+        if (domain->closing.load())
+            domain->release();
+    }
 }
 
 ThreadWord attach(Domain& domain) {

@@ -1,6 +1,7 @@
 #include "liveness/registry.hpp"
 
 #include "platform/futex.hpp"
+#include "platform/system.hpp"
 
 #include <multifork/liveness/domain.hpp>
 #include <multifork/platform/mutant.hpp>
@@ -31,6 +32,26 @@ std::uint32_t pid_of(const Domain& domain, ThreadWord name) noexcept {
     const std::uint32_t pid =
         beacon->pid.load(std::memory_order_relaxed); // checked by is_alive below
     return is_alive(domain, name) ? pid : 0;
+}
+
+void look_again(Domain& domain, Beacon& beacon, std::uint32_t seen) noexcept {
+    if (!word_is_alive(seen))
+        return;
+    // relaxed: stored before the word was, which was read with acquire
+    const std::uint32_t pid = beacon.pid.load(std::memory_order_relaxed);
+    const std::uint64_t where = beacon.pid_namespace.load(std::memory_order_relaxed);
+    // In another namespace the numbers mean other threads, or none.
+    if (where == 0 || where != platform::pid_namespace())
+        return;
+    if (platform::thread_exists(pid, seen & platform::futex_tid_mask))
+        return;
+    // The kernel walks a thread's list before it forgets the thread: if it meant to mark this word,
+    // it has, and the exchange fails.
+    if (!beacon.node.word.compare_exchange_strong(seen, platform::futex_owner_died |
+                                                            platform::futex_waiters))
+        return;
+    platform::futex_wake(beacon.node.word, platform::wake_everybody);
+    relay(domain.registry());
 }
 
 void relay(Registry& registry) noexcept {

@@ -25,7 +25,8 @@
 //   tid|DIED|WAITERS     claimed, not yet in use       -> alive, by the claimer;
 //                                                         -> dead, by the kernel
 //   tid|WAITERS          alive                         -> 0, by the thread itself;
-//                                                         -> dead, by the kernel
+//                                                         -> dead, by the kernel, or by whoever
+//                                                         finds that it is gone: look_again()
 //
 // WAITERS is always set so that the kernel always wakes a sleeper. The claimer already has
 // op_pending at the node when it does the CAS, so that there is no instruction at which its death
@@ -34,6 +35,11 @@
 // Taking a slot:
 //
 //   CAS word -> tid|DIED  |  generation + 1  |  link into the robust list  |  word = tid
+//
+// What the kernel does not mark: a thread other than the first that calls exec. It has become its
+// process's first thread, with that one's tid, by the time the kernel walks its list, and a word
+// with another tid is nobody's to the kernel. It rings the bell, though, and whoever sleeps on a
+// beacon asks after its thread on every tick: see look_again().
 //
 // A name (slot, generation) is alive iff the word has a tid and no DIED, and the generation is
 // that of the name. Since the generation grows while the word still says DIED, no moment exists at
@@ -52,7 +58,7 @@ struct alignas(64) Beacon {
     std::atomic<std::uint32_t> pid;        // 48  written by its thread, before it is alive
     std::atomic<std::uint32_t>
         holdings; // 52  ledger entries of this thread; a hint, written by it alone: never too low
-    std::uint64_t spare;
+    std::atomic<std::uint64_t> pid_namespace; // 56  that of tid and pid; 0: not known. As pid
 };
 static_assert(sizeof(Beacon) == 64 && offsetof(Beacon, generation) == 40);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
@@ -94,6 +100,11 @@ inline void count_holding(const Domain& domain, ThreadWord me, std::int64_t chan
 [[nodiscard]] constexpr bool word_is_alive(std::uint32_t word) noexcept {
     return (word & platform::futex_owner_died) == 0 && (word & platform::futex_tid_mask) != 0;
 }
+
+/// A second opinion on a beacon whose word has been that of a living thread for long: asks the
+/// kernel for the thread, and marks the word when there is none, as the kernel should have done.
+/// \param seen  the word, as it was read
+void look_again(Domain& domain, Beacon& beacon, std::uint32_t seen) noexcept;
 
 /// Tells every sleeper of the segment to look at its state again.
 void relay(Registry& registry) noexcept;

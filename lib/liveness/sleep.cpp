@@ -88,6 +88,16 @@ platform::FutexResult Sleep::arm(std::int64_t until_ns) noexcept {
     return platform::futex_wait(words_[0], step);
 }
 
+void Sleep::look_again_at_beacons() noexcept {
+    Beacon* const first = domain_.registry().beacons();
+    for (std::size_t i = first_of_death_ + 1; i < count_; ++i) {
+        const auto* const word = reinterpret_cast<const std::byte*>(words_[i].word);
+        const auto distance = word - reinterpret_cast<const std::byte*>(first);
+        look_again(domain_, first[static_cast<std::size_t>(distance) / sizeof(Beacon)],
+                   words_[i].value);
+    }
+}
+
 Sleep::Result Sleep::wait(platform::Deadline deadline) noexcept {
     using Why = platform::FutexResult::Why;
     std::int64_t until = deadline.ns();
@@ -103,7 +113,10 @@ Sleep::Result Sleep::wait(platform::Deadline deadline) noexcept {
     if (result.why == Why::woken && of_a_death)
         relay(domain_.registry());
     const bool slept = result.why != Why::changed;
-    return {slept, result.why == Why::timed_out && deadline.passed()};
+    const bool timed_out = result.why == Why::timed_out;
+    if (timed_out)
+        look_again_at_beacons();
+    return {slept, timed_out && deadline.passed()};
 }
 
 } // namespace multifork::liveness

@@ -57,6 +57,7 @@ public:
 private:
     void add(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept;
     void name_bell() noexcept;
+    void look_again_at_beacons() noexcept;
     [[nodiscard]] bool still_equal() const noexcept;
     platform::FutexResult arm(std::int64_t until_ns) noexcept;
 

@@ -46,6 +46,11 @@ bool leads_to(void* place, const void* target) noexcept {
 // where.
 thread_local RobustHead* remembered = nullptr;
 
+// The main thread's, for a child of a raw clone() that it makes before it has used the library.
+[[gnu::constructor]] void remember_at_load() noexcept {
+    static_cast<void>(own_robust_head());
+}
+
 } // namespace
 
 RobustHead* own_robust_head() noexcept {

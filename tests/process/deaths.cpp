@@ -14,6 +14,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -90,6 +91,28 @@ BOOST_AUTO_TEST_CASE(sleepers_of_several_processes_hear_of_the_death) {
     for (mp::Process& waiter : waiters)
         support::expect_exit(waiter);
     BOOST_TEST(told.value() == 3);
+}
+
+// The kernel has made it the first thread of its process by the time it looks what the thread held,
+// and does not mark a beacon with another number. Sanitizers say much at such an exec.
+BOOST_AUTO_TEST_CASE(a_lock_whose_owner_became_another_program_in_a_second_thread_throws) {
+    mp::Lock lock;
+    mp::Process child{[&] {
+        std::thread([&] {
+            lock.lock();
+            ::execl("/bin/sleep", "sleep", "600", nullptr);
+            ::_exit(127);
+        }).join();
+    }};
+    child.start();
+    support::wait_until([&] { return lock.owner().has_value(); });
+    BOOST_CHECK_THROW(lock.lock(), mp::OwnerDied);
+    BOOST_TEST(lock.recover());
+    lock.lock();
+    lock.unlock();
+    BOOST_TEST(child.is_alive()); // as another program
+    child.kill();
+    support::expect_exit(child, -SIGKILL);
 }
 
 BOOST_AUTO_TEST_CASE(of_several_who_recover_one_repairs) {
