@@ -93,6 +93,23 @@ BOOST_AUTO_TEST_CASE(its_children_do_not_hold_its_tie_to_its_parent) {
     support::expect_exit(daemon);
 }
 
+// A program that closes all its descriptors, as one does that goes into the background, has other
+// files under those numbers afterwards.
+BOOST_AUTO_TEST_CASE(a_program_that_has_closed_its_parents_ties_keeps_its_own_files) {
+    mp::Process daemon{{.daemon = true}, [] { support::sleep_for_ever(); }};
+    daemon.start();
+    support::RawChild background([] {
+        ::closefrom(3);
+        while (::open("/dev/null", O_RDONLY | O_CLOEXEC) < 60) {
+        }
+        const std::size_t opened = support::open_descriptors();
+        support::RawChild child([opened] { return support::open_descriptors() == opened ? 0 : 1; });
+        return child.wait();
+    });
+    BOOST_TEST(background.wait() == 0);
+    BOOST_TEST(daemon.is_alive());
+}
+
 // Where nothing can tie it to its parent, it does not run.
 BOOST_AUTO_TEST_CASE(it_does_not_run_untied) {
     mp::Process crowded{[] {
