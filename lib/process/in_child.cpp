@@ -36,10 +36,11 @@ Board* own_board() noexcept {
 
 /// Whether a stream passes everything to stdio at once, as all do unless sync_with_stdio(false) was
 /// called.
-bool keeps_nothing(const std::ostream& stream) {
+template <class Character>
+bool keeps_nothing(const std::basic_ostream<Character>& stream) {
 #ifdef __GLIBCXX__
-    const std::streambuf* const buffer = stream.rdbuf();
-    return buffer != nullptr && typeid(*buffer) == typeid(__gnu_cxx::stdio_sync_filebuf<char>);
+    const auto* const buffer = stream.rdbuf();
+    return buffer != nullptr && typeid(*buffer) == typeid(__gnu_cxx::stdio_sync_filebuf<Character>);
 #else
     return stream.rdbuf() == nullptr;
 #endif
@@ -58,26 +59,37 @@ std::string type_of_current_exception() {
 
 /// Says on stderr, and to the parent, which exception left the target.
 void report_exception(const char* what) noexcept {
+    Board* const own = own_board();
+    std::string type;
     try {
-        const std::string type = type_of_current_exception();
-        if (Board* const own = own_board())
-            own->say_error(type, what);
+        type = type_of_current_exception();
+    } catch (...) {
+        type = "unknown"; // as short as it is, it needs no memory
+    }
+    if (own != nullptr)
+        own->say_error(type, what);
+    try {
         fmt::print(stderr, "{} (pid {}) ended with {}{}{}\n", this_process::name(), ::getpid(),
                    type, *what != '\0' ? ": " : "", what);
     } catch (...) {
-        if (Board* const own = own_board())
-            own->say_error("unknown", what);
+        // stderr cannot be written to; the parent has been told
     }
 }
 
+template <class Stream>
+void flush(Stream& stream) noexcept {
+    try {
+        if (!keeps_nothing(stream))
+            stream.flush();
+    } catch (...) {
+        // A stream that throws on failure: a closed stdout must not change an exit code.
+    }
+}
 void flush_iostreams() noexcept {
     for (std::ostream* const stream : {&std::cout, &std::cerr, &std::clog})
-        try {
-            if (!keeps_nothing(*stream))
-                stream->flush();
-        } catch (...) {
-            // A stream that throws on failure: a closed stdout must not change an exit code.
-        }
+        flush(*stream);
+    for (std::wostream* const stream : {&std::wcout, &std::wcerr, &std::wclog})
+        flush(*stream);
 }
 
 } // namespace

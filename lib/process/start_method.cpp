@@ -209,7 +209,8 @@ void heed_fork_policy() {
     if (wanted == fork_with_threads::refuse)
         throw ProcessError(std::errc::operation_not_permitted, text);
     if (!warned.exchange(true))
-        fmt::print(stderr, "multifork: {}\n", text);
+        // fmt::print() throws where stderr cannot be written to.
+        std::fputs(fmt::format("multifork: {}\n", text).c_str(), stderr);
 }
 
 void lock_start_method_for_fork() {

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,17 @@ BOOST_AUTO_TEST_CASE(an_exception_of_the_library) {
     BOOST_REQUIRE(error.has_value());
     BOOST_TEST(error->type_name() == "multifork::OwnerDied");
     BOOST_TEST(error->text() == "gone");
+}
+
+BOOST_AUTO_TEST_CASE(an_exception_keeps_its_type_where_stderr_cannot_be_written) {
+    const auto error = error_of([] {
+        const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+        support::demand(::dup2(full, STDERR_FILENO) >= 0);
+        throw std::runtime_error("unheard");
+    });
+    BOOST_REQUIRE(error.has_value());
+    BOOST_TEST(error->type_name() == "std::runtime_error");
+    BOOST_TEST(error->text() == "unheard");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_std_exception) {

@@ -79,6 +79,18 @@ const support::Program unsynced_program{"cout-unsynced", [] {
                                             return 0;
                                         }};
 
+const support::Program wide_program{"wcout-unsynced", [] {
+                                        std::ios::sync_with_stdio(false);
+                                        std::wcout << L"before ";
+                                        run([] { std::wcout << L"child " << std::flush; });
+                                        run([] {
+                                            std::wcout << L"exits ";
+                                            std::exit(0);
+                                        });
+                                        std::wcout << L"end\n";
+                                        return 0;
+                                    }};
+
 const support::Program killed_program{"killed-child", [] {
                                           std::printf("before ");
                                           run([] {
@@ -355,7 +367,8 @@ BOOST_AUTO_TEST_CASE(what_printf_buffers_is_neither_lost_nor_doubled) {
 
 BOOST_AUTO_TEST_CASE(what_cout_buffers_is_neither_lost_nor_doubled) {
     BOOST_TEST(support::run_program("cout").out == "before child end\n");
-    BOOST_TEST(support::run_program("cout-unsynced").out == "before child exits end\n");
+    for (const char* name : {"cout-unsynced", "wcout-unsynced"})
+        BOOST_TEST(support::run_program(name).out == "before child exits end\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_child_that_crashes_loses_its_own_output_alone) {

@@ -21,7 +21,9 @@
 #include <type_traits>
 #include <vector>
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 
 namespace mp = multifork;
 namespace support = multifork::test;
@@ -141,6 +143,12 @@ int start_two_beside_a_thread() {
 }
 
 const support::Program warned{"fork policy: the default", start_two_beside_a_thread};
+const support::Program warned_in_vain{"fork policy: the default, unheard", [] {
+                                          const int full =
+                                              ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+                                          ::dup2(full, STDERR_FILENO);
+                                          return start_two_beside_a_thread();
+                                      }};
 /// Of the library's own threads a fork needs no warning: the one that watches for a Readiness, and
 /// the one that collects what a pool's workers have done.
 const support::Program library_threads{
@@ -388,6 +396,8 @@ BOOST_AUTO_TEST_CASE(a_fork_beside_threads_is_warned_of_once) {
     BOOST_TEST(first != std::string::npos, result.err);
     BOOST_TEST(result.err.find("companion", first + 1) == std::string::npos);
     BOOST_TEST(result.err.find("set_fork_policy") != std::string::npos);
+    // Where nobody can hear it, that is no error.
+    BOOST_TEST(support::run_program("fork policy: the default, unheard").code == 0);
 }
 
 // ThreadSanitizer allows no new threads in a child of a process with several.
