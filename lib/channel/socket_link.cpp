@@ -153,6 +153,12 @@ void SocketLink::refuse(const std::string& why) {
                 fmt::format("{} {}; the connection is closed", what_, why));
 }
 
+void SocketLink::check_length(std::uint64_t length, std::size_t most) {
+    if (length > most)
+        refuse(fmt::format("announces a message of {} bytes, and at most {} were expected", length,
+                           most));
+}
+
 void SocketLink::parse_head(std::size_t most) {
     if (head_read_ < 4)
         return;
@@ -166,14 +172,14 @@ void SocketLink::parse_head(std::size_t most) {
     }
     if (length > std::numeric_limits<std::size_t>::max() / 4)
         refuse(fmt::format("announces a message of {} bytes, which no memory holds", length));
-    if (length > most)
-        refuse(fmt::format("announces a message of {} bytes, and at most {} were expected", length,
-                           most));
+    check_length(length, most);
     length_ = length;
     length_known_ = true;
 }
 
 Link::Outcome SocketLink::read_some(int socket, std::size_t most, platform::Deadline deadline) {
+    if (length_known_)
+        check_length(length_, most); // of a message that another call has begun
     bool late = false;
     std::size_t left = 0; // once it is late
     for (;;) {

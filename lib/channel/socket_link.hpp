@@ -58,6 +58,7 @@ private:
     /// Reads what is there; after the deadline, what was there then.
     /// \return done when a message is whole; timed_out: not yet
     Outcome read_some(int socket, std::size_t most, platform::Deadline deadline);
+    void check_length(std::uint64_t length, std::size_t most);
     void parse_head(std::size_t most);
     [[noreturn]] void refuse(const std::string& why);
 

@@ -153,6 +153,19 @@ BOOST_AUTO_TEST_CASE(a_length_beyond_reason_costs_no_memory) {
                                      {"100 bytes", "99"});
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_counts_for_a_message_that_another_call_has_begun) {
+    mp::Listener listener;
+    support::RawPeer raw{listener};
+    raw.say(std::string_view("\0\0\0\x64"
+                             "abc",
+                             7));
+    auto connection = listener.accept();
+    BOOST_TEST(!connection.try_recv_bytes_for(5ms).has_value());
+    support::expect_error<mp::Error>([&] { static_cast<void>(connection.recv_bytes(99)); },
+                                     {"100 bytes", "99"});
+    BOOST_TEST(connection.closed());
+}
+
 BOOST_AUTO_TEST_CASE(try_send_does_not_wait_for_another_threads_long_message) {
     mp::Listener listener;
     auto client = mp::Client<std::string>(listener.address());
