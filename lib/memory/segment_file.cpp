@@ -21,7 +21,7 @@ constexpr std::string_view prefix = "multifork.";
 constexpr std::size_t longest_name = 200;
 
 std::string directory() {
-    const char* chosen = std::getenv("MULTIFORK_SHM_DIR");
+    const char* chosen = ::secure_getenv("MULTIFORK_SHM_DIR");
     return chosen != nullptr && *chosen != '\0' ? chosen : "/dev/shm";
 }
 
@@ -95,6 +95,21 @@ std::optional<FileId> id_of(int fd) noexcept {
     return FileId{status.st_dev, status.st_ino};
 }
 
+/// Takes the lock of a user. Who removes a leftover has the other one for a few system calls;
+/// should it be stopped there, or be killed and leave its lock to a child that another of its
+/// threads has just forked, it is not waited for. \return false then: nobody uses the file
+bool lock_for_use(int fd, const std::string& path) {
+    const int longest_ms = longest_unnaming_ms.load(std::memory_order_relaxed);
+    for (int i = 0; !lock_file(fd, LOCK_SH | LOCK_NB); ++i) {
+        if (errno != EWOULDBLOCK)
+            platform::throw_errno("locking " + path);
+        if (i >= longest_ms)
+            return false;
+        ::usleep(1'000);
+    }
+    return true;
+}
+
 /// Unlinks the file at `path` if it is a leftover. `fd` is open on it, without a lock.
 bool remove_if_leftover(int fd, const std::string& path) noexcept {
     if (!lock_file(fd, LOCK_EX | LOCK_NB))
@@ -159,8 +174,17 @@ std::optional<SegmentFile> SegmentFile::open(std::string_view name, std::uint64_
             platform::throw_errno(path);
         if (magic_of(fd.get()) == magic && remove_if_leftover(fd.get(), path))
             continue;
-        if (!lock_file(fd.get(), LOCK_SH))
-            platform::throw_errno("locking " + path);
+        if (!lock_for_use(fd.get(), path)) {
+            if (magic_of(fd.get()) != magic)
+                throw LayoutMismatch(fmt::format(
+                    "the file {} of the shared object '{}' was not made by multifork, and another "
+                    "program has locked it; choose another name",
+                    path, name));
+            const Unnaming alone(fd.get());
+            if (alone.still_named(path))
+                ::unlink(path.c_str());
+            continue;
+        }
         if (::fstat(fd.get(), &status) == 0 && status.st_nlink == 0)
             continue; // it went meanwhile
         return SegmentFile(std::move(fd), path);

@@ -1,3 +1,6 @@
+#include "memory/segment_file.hpp"
+#include "platform/system.hpp"
+
 #include <multifork/multifork.hpp>
 
 #include "support/children.hpp"
@@ -289,6 +292,20 @@ BOOST_AUTO_TEST_CASE(what_a_killed_program_left_is_made_anew_by_create) {
     auto fresh = Number::create(name, 1);
     BOOST_TEST(fresh.load() == 1);
     BOOST_TEST(mp::Lock::open_or_create(name + "-lock").try_lock());
+}
+
+// Who removes it locks it first, and may be stopped then.
+BOOST_AUTO_TEST_CASE(a_leftover_that_somebody_has_locked_is_not_waited_for_long) {
+    const support::OwnDirectory directory;
+    const std::string name = support::unique_name("locked");
+    Holder(name).kill();
+    const mp::platform::Descriptor found(
+        ::open(support::file_of(name).c_str(), O_RDWR | O_CLOEXEC));
+    BOOST_TEST_REQUIRE(::flock(found.get(), LOCK_EX) == 0);
+    mp::memory::longest_unnaming_ms = 20;
+    auto fresh = Number::create(name, 1);
+    BOOST_TEST(fresh.load() == 1);
+    BOOST_TEST(Number::open(name).load() == 1);
 }
 
 BOOST_AUTO_TEST_CASE(what_a_killed_group_of_processes_left_is_found_by_remove_stale) {
