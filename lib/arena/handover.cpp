@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -25,6 +27,12 @@ thread_local ProcessId bound_for;
 
 Heap& tree_heap() {
     return tree_space().impl().heap;
+}
+
+// Before the static objects of shared libraries that use this one, where it is shared itself: they
+// come before the program's start code, which calls it too.
+[[gnu::constructor(199)]] void take_handover_early() {
+    take_handover();
 }
 
 } // namespace
@@ -45,14 +53,31 @@ std::string handover_variable(const Handover& handover) {
                        handover.parcel_bytes, handover.descriptors);
 }
 
+bool has_borrowed_rights() noexcept {
+    return ::getauxval(AT_SECURE) != 0;
+}
+
 void take_handover() noexcept {
     const char* const text = std::getenv(variable_name);
     if (text == nullptr)
         return;
+    if (has_borrowed_rights()) {
+        // Whoever runs a set-user-ID program chooses its environment and its descriptors. An order
+        // from there is code for it to run; and to enter main() could be a fork bomb.
+        constexpr std::string_view why =
+            "multifork: this program runs with other rights than who started it, and takes no "
+            "orders by MULTIFORK_CHILD\n";
+        static_cast<void>(!::write(STDERR_FILENO, why.data(), why.size()));
+        ::_exit(1);
+    }
     Handover told;
     if (std::sscanf(text, "%lx.%x.%lx.%lx.%lx.%lx", &told.bytes, &told.self.record,
-                    &told.self.serial, &told.parcel, &told.parcel_bytes, &told.descriptors) == 6)
+                    &told.self.serial, &told.parcel, &told.parcel_bytes, &told.descriptors) == 6) {
         noted = told;
+        // All that it was given, before anything here can run another program.
+        for (int fd = handed_over_descriptor; ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; ++fd) {
+        }
+    }
     ::unsetenv(variable_name);
 }
 
@@ -62,7 +87,8 @@ const std::optional<Handover>& handover() noexcept {
 
 ProcessId begin_child(std::string_view name, bool inherits) {
     Heap& heap = tree_heap();
-    const ProcessId child = heap.begin_process(platform::process_id(), 0, inherits);
+    const ProcessId child = heap.begin_process(platform::process_id(), 0,
+                                               inherits ? Birth::forked : Birth::inherits_nothing);
     auto& stored = heap.records()[child.record].name; // zeroed
     std::memcpy(stored.data(), name.data(), std::min(name.size(), stored.size() - 1));
     return child;

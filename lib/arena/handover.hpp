@@ -35,8 +35,11 @@ inline constexpr int handed_over_descriptor = 3;
 [[nodiscard]] std::string handover_variable(const Handover& handover);
 
 /// In the new process, before anything else runs: notes what the environment says, and takes it
-/// from there, so that no program that this one starts takes itself for that child.
+/// from there, so that no program that this one starts takes itself for that child. Once.
 void take_handover() noexcept;
+/// Whether this program has rights that who started it does not have (set-user-ID, capabilities of
+/// its file). Such a one cannot be spawned: it takes no orders from its environment.
+[[nodiscard]] bool has_borrowed_rights() noexcept;
 /// What was noted; nothing in a process that was not spawned.
 [[nodiscard]] const std::optional<Handover>& handover() noexcept;
 

@@ -7,7 +7,6 @@
 #include <multifork/liveness/tuning.hpp>
 
 #include <boost/interprocess/exceptions.hpp>
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -42,7 +41,7 @@ thread_local bool bare = false;     // born was made by before_fork()
 thread_local int errno_before = 0;  // the fork
 
 std::size_t wanted_bytes() {
-    const char* text = std::getenv("MULTIFORK_ARENA_BYTES");
+    const char* text = ::secure_getenv("MULTIFORK_ARENA_BYTES");
     if (text == nullptr || *text == '\0')
         return default_bytes;
     const std::string_view digits(text);
@@ -99,7 +98,7 @@ extern "C" void before_fork() {
     Space* const tree = the_tree.load();
     if (tree != nullptr && !reserved) {
         try {
-            born = tree->impl().heap.begin_process(platform::process_id(), 0);
+            born = tree->impl().heap.begin_process(platform::process_id(), 0, Birth::fork_to_come);
         } catch (...) {
             born =
                 {}; // the table is full: the child makes its record itself, at its first operation
@@ -124,8 +123,10 @@ extern "C" void after_fork_in_parent() {
     liveness::after_fork_in_parent();
     unlock_named_after_fork();
     unlock_pipe_ends_after_fork();
-    if (Space* const tree = the_tree.load(); tree != nullptr)
+    if (Space* const tree = the_tree.load(); tree != nullptr) {
         tree->impl().let_go_after_fork();
+        tree->impl().heap.end_birth(born);
+    }
     if (bare && failed && born.serial != 0)
         the_tree.load()->impl().heap.doubt_birth(std::exchange(born, {}));
     making.unlock();
@@ -170,7 +171,6 @@ extern "C" void after_fork_in_child() {
 std::unique_ptr<Space::Impl> join_arena(const Handover& told) {
     platform::Descriptor file(handed_over_descriptor);
     const int fd = file.get();
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     const SegmentShape shape{told.bytes, thread_slots, process_slots};
     auto impl = std::make_unique<Space::Impl>(fd, shape, std::move(file));
     const SegmentHeader& header = impl->heap.segment();
@@ -233,7 +233,7 @@ void set_process_name(std::string_view name) {
 
 void reserve_child(std::string_view name) {
     Heap& heap = tree_space().impl().heap;
-    born = heap.begin_process(platform::process_id(), 0);
+    born = heap.begin_process(platform::process_id(), 0, Birth::fork_to_come);
     reserved = true;
     auto& stored = heap.records()[born.record].name; // zeroed
     std::memcpy(stored.data(), name.data(), std::min(name.size(), stored.size() - 1));

@@ -11,8 +11,6 @@
 
 #include <multifork/channel/connection.hpp>
 
-#include <fcntl.h>
-
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -95,10 +93,8 @@ WrittenOrder write_order(Order order, const arena::Object& board, const Callable
 
 void take_passed(const arena::Handover& told) {
     std::vector<platform::Descriptor> fds;
-    for (std::uint64_t i = 0; i < told.descriptors; ++i) {
+    for (std::uint64_t i = 0; i < told.descriptors; ++i)
         fds.emplace_back(passed_place + static_cast<int>(i));
-        ::fcntl(fds.back().get(), F_SETFD, FD_CLOEXEC);
-    }
     note_arrived(std::move(fds));
 }
 

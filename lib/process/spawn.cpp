@@ -22,6 +22,11 @@ Spawned spawn(Order order, const arena::Object& board, const Callable& target,
                            "this program cannot spawn itself: its start passed the library by, as "
                            "in a program that is linked statically to the C library; use start "
                            "method fork");
+    if (arena::has_borrowed_rights())
+        throw ProcessError(std::errc::operation_not_permitted,
+                           "this program runs with other rights than who started it (set-user-ID, "
+                           "or capabilities of its file), and so takes no orders when it is "
+                           "spawned; use start method fork");
     const std::string program = executable();
     const std::string name = order.name;
     prepare_lifeline();

@@ -1,15 +1,21 @@
 #include <multifork/multifork.hpp>
 
+#include "support/children.hpp"
 #include "support/program.hpp"
 #include "support/start_methods.hpp"
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace mp = multifork;
@@ -140,6 +146,39 @@ BOOST_AUTO_TEST_CASE(a_static_object_that_spawns) {
                result.out);
     BOOST_TEST(result.out.ends_with("\nchild\nmain\n"), result.out);
     BOOST_TEST(result.err == "");
+}
+
+// Whoever runs a set-user-ID program chooses its environment: to obey it would be to run his code.
+BOOST_AUTO_TEST_CASE(a_program_with_borrowed_rights_takes_no_orders) {
+    if (::geteuid() != 0)
+        return; // only root can make such a program that is not its own
+    const std::string folder = fmt::format("/tmp/multifork-rights-{}", ::getpid());
+    std::filesystem::create_directory(folder);
+    const std::string copy = folder + "/program";
+    std::filesystem::copy_file("/proc/self/exe", copy);
+    BOOST_TEST(::chmod(copy.c_str(), 04755) == 0);
+    std::array<int, 2> said{};
+    BOOST_TEST(::pipe(said.data()) == 0);
+    support::RawChild program([&] {
+        ::dup2(said[1], STDERR_FILENO);
+        support::demand(::setresuid(65534, 65534, 65534) == 0);
+        ::setenv("MULTIFORK_CHILD", "1000.0.1.1000.10.0", 1);
+        ::execl(copy.c_str(), "program", "--help", nullptr);
+        return 127;
+    });
+    ::close(said[1]);
+    std::string text(1'000, '\0');
+    text.resize(
+        static_cast<std::size_t>(std::max<ssize_t>(::read(said[0], text.data(), text.size()), 0)));
+    ::close(said[0]);
+    struct statvfs where {};
+    const bool obeys_the_bit =
+        ::statvfs(folder.c_str(), &where) == 0 && (where.f_flag & ST_NOSUID) == 0;
+    if (const int code = program.wait(); obeys_the_bit) {
+        BOOST_TEST(code == 1);
+        BOOST_TEST(text.find("takes no orders") != std::string::npos, text);
+    }
+    std::filesystem::remove_all(folder);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
