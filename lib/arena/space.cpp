@@ -48,7 +48,7 @@ ProcessId Space::Impl::self() {
         return *known;
     const std::scoped_lock hold(making_self_);
     if (!self_if_any())
-        know_self(heap.begin_process(0, platform::process_id()));
+        know_self(heap.begin_process(0, platform::process_id(), Birth::forked));
     return *self_if_any();
 }
 
@@ -70,7 +70,9 @@ void Space::Impl::know_self(ProcessId self) noexcept {
 void Space::Impl::become(ProcessId born) noexcept {
     if (!heap.is_current(born))
         return; // the first operation will make a record
-    heap.records()[born.record].pid = platform::process_id();
+    // Unless the parent has said it: in an inner pid namespace this process knows another number.
+    std::uint32_t not_known = 0;
+    heap.records()[born.record].pid.compare_exchange_strong(not_known, platform::process_id());
     know_self(born);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/single_threaded.h>
 #endif
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <limits>
@@ -48,8 +49,18 @@ std::uint32_t process_id() noexcept {
     return static_cast<std::uint32_t>(::getpid());
 }
 
+Descriptor memory_file(const char* name) noexcept {
+    // Linux 6.3 and later can be told to refuse files that could become programs.
+    constexpr unsigned no_program = 0x8; // MFD_NOEXEC_SEAL
+    constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    Descriptor file(::memfd_create(name, flags | no_program));
+    if (!file && errno == EINVAL)
+        file = Descriptor(::memfd_create(name, flags));
+    return file;
+}
+
 Descriptor sealed_memory_file(const char* name, std::size_t size) {
-    Descriptor fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    Descriptor fd = memory_file(name);
     if (!fd)
         throw_errno("memfd_create for the shared arena");
     if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
@@ -88,9 +99,18 @@ bool process_runs(std::uint32_t pid) noexcept {
     return !wait_readable(pidfd.get(), 0);
 }
 
+bool thread_exists(std::uint32_t pid, std::uint32_t tid) noexcept {
+    return ::syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH;
+}
+
 std::uint64_t pid_namespace() noexcept {
+    // Asked anew each time, since a forked child may be in another one. What was known last is for
+    // a process that has lost sight of /proc, as by chroot().
+    static std::atomic<std::uint64_t> last{0};
     struct stat status {};
-    return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+    if (::stat("/proc/self/ns/pid", &status) == 0)
+        last.store(status.st_ino, std::memory_order_relaxed); // guards nothing
+    return last.load(std::memory_order_relaxed);
 }
 
 Descriptor open_pidfd(int pid) noexcept {

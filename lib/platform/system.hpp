@@ -47,6 +47,8 @@ private:
 [[nodiscard]] std::uint32_t thread_id() noexcept;
 [[nodiscard]] std::uint32_t process_id() noexcept;
 
+/// An anonymous file in memory, empty as yet; on failure none, and errno.
+[[nodiscard]] Descriptor memory_file(const char* name) noexcept;
 /// An anonymous file in memory of `size` bytes whose size nobody can change any more.
 [[nodiscard]] Descriptor sealed_memory_file(const char* name, std::size_t size);
 
@@ -59,6 +61,9 @@ private:
 
 /// Whether any thread of the process still runs; a zombie does not.
 [[nodiscard]] bool process_runs(std::uint32_t pid) noexcept;
+
+/// Whether that process has a thread of that id.
+[[nodiscard]] bool thread_exists(std::uint32_t pid, std::uint32_t tid) noexcept;
 
 /// Names the pid namespace of this process; 0 when it cannot be found out.
 [[nodiscard]] std::uint64_t pid_namespace() noexcept;
