@@ -1,4 +1,5 @@
 #include "pool/pool_impl.hpp"
+#include "pool/worker_handle.hpp"
 
 #include <multifork/liveness/domain.hpp>
 #include <multifork/platform/clock.hpp>
@@ -44,16 +45,17 @@ std::string why_broken_by(const WorkerEnd& end) {
 bool PoolCore::Impl::has_ended(Worker& worker, std::uint32_t seat) const {
     if (!worker.process)
         return false;
+    const WorkerHandle process(*worker.process);
     const liveness::ThreadWord name = view.seat(seat).name.load();
     if (name == liveness::nobody)
-        return worker.process->try_join_for(0s);
+        return process.ends_before(platform::Deadline::poll());
     if (liveness::is_alive(*view.domain, name))
         return false;
     // Its main thread has ended; the process is about to. One that does not is no worker any more:
     // its task has called exec, say.
-    if (!worker.process->try_join_for(1s)) {
-        worker.process->kill();
-        worker.process->join();
+    if (!process.ends_before(platform::Deadline::after(1s))) {
+        process.send(SIGKILL);
+        static_cast<void>(process.ends_before(platform::Deadline::never()));
     }
     return true;
 }
@@ -75,7 +77,7 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
     WorkerEnd end;
     end.name = worker.process->name();
     end.pid = worker.process->pid().value_or(0);
-    end.exitcode = worker.process->exitcode().value_or(0);
+    end.exitcode = WorkerHandle(*worker.process).code();
     const bool was_ready = worker.seen_ready;
     const bool was_late = worker.was_late;
     const core::Seat& said = view.seat(seat);
@@ -256,7 +258,7 @@ void PoolCore::Impl::kill_late() {
         task->late = true;
         if (Worker& worker = workers[state.seat]; worker.process) {
             worker.was_late = true;
-            worker.process->kill();
+            WorkerHandle(*worker.process).send(SIGKILL);
         }
     }
 }

@@ -1,5 +1,6 @@
 #include "platform/own_threads.hpp"
 #include "pool/pool_impl.hpp"
+#include "pool/worker_handle.hpp"
 
 #include <multifork/liveness/domain.hpp>
 #include <multifork/liveness/tuning.hpp>
@@ -241,14 +242,14 @@ bool PoolCore::Impl::end_workers() {
         kill_at_ns = platform::monotonic_ns() + grace_ns;
         for (Worker& worker : workers)
             if (worker.process)
-                worker.process->terminate();
+                WorkerHandle(*worker.process).send(SIGTERM);
         return true;
     }
     if (kill_at_ns != 0 && platform::monotonic_ns() >= kill_at_ns) {
         kill_at_ns = 0;
         for (Worker& worker : workers)
             if (worker.process)
-                worker.process->kill();
+                WorkerHandle(*worker.process).send(SIGKILL);
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include <multifork/process/this_process.hpp>
 #include <multifork/sync/event.hpp>
 
+#include "pool/thread_work.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
@@ -232,6 +233,33 @@ BOOST_AUTO_TEST_CASE(deaths_leave_no_memory_behind) {
     round();
     mp::arena::tree_space().sweep();
     BOOST_TEST(mp::arena::arena_usage().blocks_used == before);
+}
+
+// The pool hears of its workers' end after those who have handles on them.
+BOOST_AUTO_TEST_CASE(a_handle_on_a_worker_may_be_closed_before_the_pool_buries_it) {
+    for (const bool terminated : {false, true}) {
+        mp::Pool pool{2};
+        support::Gate busy, gate;
+        const auto first = pool.submit(own_pid);
+        first.add_done_callback([&](const auto&) {
+            busy.open();
+            gate.pass();
+        });
+        busy.pass();
+        for (const mp::ProcessHandle& worker : pool.processes()) {
+            worker.kill();
+            worker.join();
+            worker.close();
+        }
+        if (terminated)
+            pool.terminate();
+        gate.open();
+        if (!terminated)
+            BOOST_TEST(pool.apply(own_pid) > 0);
+        pool.terminate();
+        pool.join();
+        BOOST_TEST(pool.processes().empty());
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
