@@ -94,6 +94,8 @@ bool PoolCore::Impl::any_done() const noexcept {
 bool PoolCore::Impl::look(std::vector<Finished>& finished) {
     std::size_t count = 0;
     bool found = false;
+    // With them goes what users wrote, which may end this pool: not as long as the mutex is held.
+    std::vector<std::shared_ptr<MapJob>> over;
     {
         const std::scoped_lock hold(mutex);
         for (const std::uint32_t slot : read_slots)
@@ -102,7 +104,11 @@ bool PoolCore::Impl::look(std::vector<Finished>& finished) {
         for (std::uint32_t seat = 0; seat < view.shape.seats; ++seat)
             found |= hear(seat, finished);
         found |= bury_dead(finished);
-        std::erase_if(watched, [](const auto& map) { return map->is_finished(); });
+        std::erase_if(watched, [&](auto& map) {
+            if (map->is_finished())
+                over.push_back(map);
+            return map->is_finished();
+        });
         for (const auto& map : watched)
             if (map->look())
                 with_news.push_back(map);

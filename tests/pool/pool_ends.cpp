@@ -1,3 +1,4 @@
+#include <multifork/pool/bind_front.hpp>
 #include <multifork/pool/executor.hpp>
 #include <multifork/pool/pool.hpp>
 #include <multifork/process/finalizer.hpp>
@@ -63,6 +64,26 @@ BOOST_AUTO_TEST_CASE(several_may_join_at_once) {
         std::jthread other([&] { pool.join(); });
         pool.join();
     }
+}
+
+// What tells of a map may be the last to have the pool, and drops it, or ends it, when it likes.
+BOOST_AUTO_TEST_CASE(the_progress_of_a_map_may_drop_the_pool) {
+    support::Gate gone;
+    mp::Event gate;
+    const auto work = [](mp::Event g, int n) {
+        g.wait();
+        return n;
+    };
+    std::shared_ptr<mp::Pool> pool(new mp::Pool(1), [&](const mp::Pool* last) {
+        delete last;
+        gone.open();
+    });
+    const auto all = pool->map_async(mp::bind_front(work, gate), std::vector{1, 2},
+                                     {.progress = [pool](auto, auto) {}});
+    pool.reset();
+    gate.set();
+    BOOST_TEST(all.get().size() == 2u);
+    gone.pass();
 }
 
 BOOST_AUTO_TEST_CASE(a_task_for_which_there_was_no_memory_is_not_waited_for) {
