@@ -1,6 +1,7 @@
 #include <multifork/pool/bind_front.hpp>
 #include <multifork/pool/executor.hpp>
 #include <multifork/pool/pool.hpp>
+#include <multifork/pool/thread_pool.hpp>
 #include <multifork/process/finalizer.hpp>
 #include <multifork/sync/event.hpp>
 
@@ -84,6 +85,29 @@ BOOST_AUTO_TEST_CASE(the_progress_of_a_map_may_drop_the_pool) {
     gate.set();
     BOOST_TEST(all.get().size() == 2u);
     gone.pass();
+}
+
+BOOST_AUTO_TEST_CASE(the_progress_of_a_map_on_threads_may_end_the_pool) {
+    for (const bool drops : {false, true}) {
+        support::Gate busy, gate, done;
+        auto pool = std::make_unique<mp::ThreadPool>(2);
+        static_cast<void>(pool->submit([&] {
+            busy.open();
+            done.pass();
+        }));
+        busy.pass();
+        // One of its two helpers stays in the row, and is dropped from there.
+        const auto all = pool->map_async([&](int) { gate.pass(); }, support::numbers(20),
+                                         {.chunk_size = 1, .progress = [&](auto, auto) {
+                                              if (drops)
+                                                  pool.reset();
+                                              else
+                                                  pool->terminate();
+                                          }});
+        gate.open();
+        BOOST_CHECK_THROW(all.get(), mp::Cancelled);
+        done.open();
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_task_for_which_there_was_no_memory_is_not_waited_for) {

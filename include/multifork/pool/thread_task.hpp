@@ -234,7 +234,8 @@ private:
     }
     void over(std::size_t chunks, std::size_t items) noexcept {
         if (progress_ && items > 0) {
-            const std::scoped_lock hold(mutex_);
+            // Not the other mutex: what is called here may end the pool, which notes an error.
+            const std::scoped_lock one_at_a_time(telling_);
             items_done_ += items;
             try {
                 progress_(items_done_, items_.size());
@@ -252,9 +253,10 @@ private:
     std::atomic<std::size_t> next_{0};
     std::atomic<std::size_t> chunks_left_;
     std::atomic<bool> told_{false};
-    std::mutex mutex_; // of what follows, up to error_at_
+    std::mutex telling_; // of the progress
     std::function<void(std::size_t, std::size_t)> progress_;
     std::size_t items_done_ = 0;
+    std::mutex mutex_;         // of the error
     std::exception_ptr error_; // of the first item that has one
     std::size_t error_at_ = 0;
     MapPlaces<R> results_;
