@@ -84,6 +84,8 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
     const bool initializer_failed = said.status.load() == core::SeatStatus::failed;
     const bool retired = said.status.load() == core::SeatStatus::retired;
     worker.process.reset();
+    // It may have no successor, and who listens to the dead does not sleep.
+    view.seat(seat).name.store(liveness::nobody);
 
     for (std::uint32_t slot = 0; slot < view.shape.slots; ++slot) {
         if (in_slot[slot] == nullptr)

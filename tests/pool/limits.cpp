@@ -1,14 +1,17 @@
 #include <multifork/core/task_table.hpp>
 #include <multifork/platform/clock.hpp>
+#include <multifork/pool/executor.hpp>
 #include <multifork/pool/parallel.hpp>
 #include <multifork/pool/pool.hpp>
 
 #include "pool/parallel_jobs.hpp"
+#include "support/children.hpp"
 #include "support/no_backstop.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <ctime>
 #include <thread>
@@ -46,6 +49,17 @@ BOOST_AUTO_TEST_CASE(the_longest_limit_is_none_and_costs_nothing) {
     pool.apply([] { std::this_thread::sleep_for(1s); });
     // Nobody has spun meanwhile: time of the processor, which other programs do not add to.
     BOOST_TEST((processor_time() - before < 200ms));
+}
+
+// Whose worker has ended, and has no successor as long as there is no work.
+BOOST_AUTO_TEST_CASE(an_idle_executor_costs_nothing) {
+    mp::ProcessPoolExecutor executor{2, {.max_tasks_per_child = 1}};
+    const int pid = executor.submit(own_pid).get();
+    support::wait_until([&] { return ::kill(pid, 0) != 0; }); // it was reaped
+    const auto before = processor_time();
+    std::this_thread::sleep_for(1s);
+    BOOST_TEST((processor_time() - before < 200ms));
+    BOOST_TEST(executor.submit(own_pid).get() != pid);
 }
 
 BOOST_AUTO_TEST_CASE(the_longest_timeout_of_a_parallel_is_none) {
