@@ -50,7 +50,8 @@ private:
 /// \endcode
 ///
 /// `f` gets references to what is bound: to the worker's own copies, which last for one task. Of a
-/// `const char*` the text is bound.
+/// `const char*` the text is bound, up to the first zero, wherever the call is made: bytes that are
+/// no text do not get through as a `const char*` and a size.
 template <class F, class... Bound>
 [[nodiscard]] auto bind_front(F&& f, Bound&&... bound) {
     using detail::Arriving;
