@@ -4,6 +4,7 @@
 #include <multifork/sync/event.hpp>
 
 #include "pool/thread_work.hpp"
+#include "support/children.hpp"
 #include "support/errors.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include <malloc.h>
+#include <unistd.h>
 
 // Callbacks of futures that meet: with another thread that adds one, with cancel(), with wait().
 
@@ -48,6 +50,63 @@ BOOST_AUTO_TEST_CASE(one_that_comes_while_others_are_called_is_called_behind_the
     gate.open();
     BOOST_TEST(future.get() == 3);
     BOOST_TEST((called.load() && was_ready.load()));
+}
+
+BOOST_AUTO_TEST_CASE(what_as_completed_gives_is_ready) {
+    mp::Promise<int> promise;
+    const auto future = promise.get_future();
+    auto completed = mp::as_completed(std::vector{future});
+    const pid_t waiter = ::gettid();
+    support::Gate begun;
+    std::atomic<bool> waits = false;
+    future.add_done_callback([&](const auto&) { // behind that of as_completed()
+        begun.open();
+        support::wait_until([&] { return waits.load(); });
+        support::wait_until_asleep(waiter); // if it does not wait here it waits for this thread
+    });
+    std::jthread other([&] { promise.set_value(3); });
+    begun.pass();
+    waits = true;
+    BOOST_TEST(completed.next().value().ready());
+}
+
+BOOST_AUTO_TEST_CASE(as_completed_gives_later_what_was_not_ready_in_time) {
+    mp::Promise<int> promise;
+    const auto future = promise.get_future();
+    auto completed = mp::as_completed(std::vector{future}, 0s);
+    support::Gate begun, gate;
+    future.add_done_callback([&](const auto&) {
+        begun.open();
+        gate.pass();
+    });
+    {
+        std::jthread other([&] { promise.set_value(3); });
+        begun.pass();
+        support::expect_error<mp::TimedOut>([&] { static_cast<void>(completed.next()); },
+                                            {"1 (of 1)"});
+        BOOST_TEST(mp::wait(std::vector{future}, 0s).done.empty());
+        gate.open();
+    }
+    BOOST_TEST(completed.next().value().get() == 3);
+    BOOST_TEST(!completed.next().has_value());
+}
+
+// All threads that wait are woken while callbacks of others may still be called.
+BOOST_AUTO_TEST_CASE(what_wait_gives_is_ready) {
+    for (int round = 0; round < support::scaled(2000); ++round) {
+        mp::Promise<int> promise;
+        const std::vector futures{promise.get_future()};
+        std::atomic<int> unready = 0;
+        {
+            const auto look = [&] {
+                for (const auto& done : mp::wait(futures).done)
+                    unready += done.ready() ? 0 : 1;
+            };
+            std::jthread one(look), two(look);
+            promise.set_value(round);
+        }
+        BOOST_REQUIRE(unready.load() == 0);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_callback_of_cancel_may_drop_the_last_future) {

@@ -76,6 +76,13 @@ void leave(const Arrivals& arrivals, const Future<T>& future) {
     future.shared_state()->drop_callbacks(&arrivals);
 }
 
+/// Waits for one that has said that it is ready: callbacks behind that one may not have been called
+/// yet, and until then get() would wait.
+template <class T>
+[[nodiscard]] bool becomes_ready(const Future<T>& future, platform::Deadline deadline) {
+    return future.shared_state()->wait_before(deadline);
+}
+
 template <class T>
 [[nodiscard]] DoneAndNotDone<T> wait_for_futures(const std::vector<Future<T>>& given,
                                                  return_when when, platform::Deadline deadline) {
@@ -105,7 +112,8 @@ template <class T>
     for (std::size_t i = 0; i < futures.size(); ++i) {
         if (!here[i])
             leave(*arrivals, futures[i]);
-        (here[i] ? result.done : result.not_done).push_back(futures[i]);
+        const bool done = here[i] && becomes_ready(futures[i], deadline);
+        (done ? result.done : result.not_done).push_back(futures[i]);
     }
     return result;
 }
@@ -164,13 +172,14 @@ public:
     [[nodiscard]] std::optional<Future<T>> next() {
         if (unfinished_ == 0)
             return std::nullopt;
-        auto place = arrivals_->next_before(platform::Deadline::poll());
-        if (!place)
-            place = arrivals_->next_before(deadline_);
-        if (!place)
+        if (!arrived_)
+            arrived_ = arrivals_->next_before(platform::Deadline::poll());
+        if (!arrived_)
+            arrived_ = arrivals_->next_before(deadline_);
+        if (!arrived_ || !detail::becomes_ready(*left_[*arrived_], deadline_))
             detail::throw_unfinished(unfinished_, all_);
         --unfinished_;
-        return std::exchange(left_[*place], std::nullopt);
+        return std::exchange(left_[*std::exchange(arrived_, std::nullopt)], std::nullopt);
     }
 
     class iterator {
@@ -200,6 +209,7 @@ public:
 private:
     std::vector<std::optional<Future<T>>> left_;
     std::shared_ptr<detail::Arrivals> arrivals_;
+    std::optional<std::size_t> arrived_; // but not ready when the time was up
     std::size_t all_ = 0;
     std::size_t unfinished_ = 0;
     platform::Deadline deadline_;
