@@ -20,7 +20,7 @@ constinit std::atomic<std::uint64_t> next_position{1ull << 61};
 /// The share of a map, as a task.
 class MapShare final : public PoolTask {
 public:
-    void done(std::span<const std::byte>) override { map->share_is_over(nullptr); }
+    void done(std::span<const std::byte>) override { map->share_is_done(); }
     void failed(std::exception_ptr error) noexcept override {
         map->share_is_over(std::move(error));
     }
@@ -143,34 +143,50 @@ void MapJob::tell_progress() {
     }
 }
 
+void MapJob::share_is_done() {
+    if (shares_left_ == 1) {
+        settle();
+        if (unreadable_)
+            std::rethrow_exception(error_);
+    }
+    share_is_over(nullptr);
+}
+
 void MapJob::share_is_over(std::exception_ptr error) noexcept {
-    if (error != nullptr && share_error_ == nullptr)
+    if (error != nullptr && unreadable_)
+        error_ = std::move(error); // what the pool has made of it
+    else if (error != nullptr && share_error_ == nullptr)
         share_error_ = std::move(error);
     if (shares_left_ > 1) {
         --shares_left_;
         return;
     }
+    settle();
+    shares_left_ = 0;
+    try {
+        finish(error_);
+    } catch (...) { // no memory for the results; for the error there need be none
+        finish(std::current_exception());
+    }
+    block_.reset();
+}
+
+void MapJob::settle() noexcept {
+    if (std::exchange(settled_, true))
+        return;
     try {
         if (has_progress() && look())
             tell_progress();
     } catch (...) { // no memory; the results count all the same
         report_callback(std::current_exception());
     }
-    shares_left_ = 0;
     try {
-        finish(settle());
-    } catch (...) { // no memory for them; for the error there need be none
-        finish(std::current_exception());
+        for (std::uint64_t chunk = 0; chunk < chunks_; ++chunk)
+            if (auto error = settle_chunk(chunk, error_ == nullptr))
+                error_ = error_ == nullptr ? std::move(error) : error_;
+    } catch (...) {
+        error_ = std::current_exception();
     }
-    block_.reset();
-}
-
-std::exception_ptr MapJob::settle() {
-    std::exception_ptr first;
-    for (std::uint64_t chunk = 0; chunk < chunks_; ++chunk)
-        if (auto error = settle_chunk(chunk, first == nullptr))
-            first = first == nullptr ? std::move(error) : first;
-    return first;
 }
 
 std::exception_ptr MapJob::settle_chunk(std::uint64_t chunk, bool wanted) {
@@ -207,6 +223,7 @@ std::exception_ptr MapJob::settle_chunk(std::uint64_t chunk, bool wanted) {
         }
     } catch (...) {
         error = std::current_exception();
+        unreadable_ = true;
     }
     if (state.block != 0)
         space.free(state.block);

@@ -36,6 +36,22 @@ int square(int x) {
     return x * x;
 }
 
+/// Throws when it is read.
+struct Unreadable {
+    int n = 0;
+    std::string not_plain = {};
+    template <class Archive>
+    void save(Archive& archive) const {
+        archive(n);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        archive(n);
+        if (n == 3)
+            throw std::range_error("this cannot be read");
+    }
+};
+
 /// Throws when it is written down.
 struct Unwritable {
     int n = 0;
@@ -243,6 +259,23 @@ BOOST_AUTO_TEST_CASE(a_terminated_pool_says_that_it_is) {
     support::expect_error<mp::Cancelled>([&] { sleeper.get(); }, {"terminated"});
     support::expect_error<mp::Cancelled>([&] { static_cast<void>(map.get()); }, {"terminated"});
     pool.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_result_of_a_map_that_cannot_be_read_breaks_a_pool_that_was_told_to) {
+    const auto make = [](int n) { return Unreadable{n}; };
+    mp::Pool pool{2};
+    support::expect_error<std::range_error>([&] { pool.map(make, numbers(10), {.chunk_size = 1}); },
+                                            {"cannot be read"});
+    BOOST_TEST(sum_after_errors(pool) == sum_of_squares);
+    mp::Pool brittle{2, {.when_worker_dies = mp::on_worker_death::break_pool}};
+    BOOST_TEST(brittle.map(make, std::vector{1, 2}).size() == 2u);
+    BOOST_CHECK_THROW(
+        brittle.map([](int n) { return n != 3 ? n : throw Plain("but this is"); }, numbers(5)),
+        Plain);
+    support::expect_error<mp::BrokenProcessPool>(
+        [&] { brittle.map(make, numbers(10), {.chunk_size = 1}); }, {"cannot be read", "break"});
+    support::expect_error<mp::BrokenProcessPool>(
+        [&] { static_cast<void>(brittle.submit(square, 1)); }, {"cannot be read"});
 }
 
 BOOST_AUTO_TEST_CASE(registered_exceptions_have_their_type) {

@@ -86,7 +86,11 @@ public:
 
     void tell_progress();
     [[nodiscard]] bool is_finished() const noexcept { return shares_left_ == 0; }
-    /// \param error  why the share was not, or not wholly, gone through
+    /// One was gone through. \throws when it was the last and a result cannot be read: the pool
+    /// says what that means, by share_is_over()
+    void share_is_done();
+    /// \param error  why the share was not, or not wholly, gone through; or what share_is_done()
+    /// means
     void share_is_over(std::exception_ptr error) noexcept;
 
 protected:
@@ -99,7 +103,8 @@ protected:
 
 private:
     [[nodiscard]] std::uint64_t items_of(std::uint64_t chunk) const noexcept;
-    [[nodiscard]] std::exception_ptr settle();
+    /// Once, when no share is left: finds out what came of each chunk.
+    void settle() noexcept;
     [[nodiscard]] std::exception_ptr settle_chunk(std::uint64_t chunk, bool wanted);
 
     PoolTable table_;
@@ -112,6 +117,9 @@ private:
     std::map<std::uint64_t, std::exception_ptr> lost_; // by chunk
     std::map<std::uint64_t, unsigned> tries_;          // by chunk
     std::exception_ptr share_error_;
+    std::exception_ptr error_; // of the first chunk that has one, when settled
+    bool settled_ = false;
+    bool unreadable_ = false; // error_ is of reading what came of the chunk
 
     // Of the progress: chunks below low_ are all over and told of; above, told_ says it.
     std::uint64_t low_ = 0;
