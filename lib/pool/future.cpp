@@ -170,13 +170,15 @@ bool FutureState::cancel() {
     }
     if (source == nullptr)
         source = keep.get();
+    // First, as it may throw: what was withdrawn nobody does any more.
+    std::exception_ptr error = cancelled();
     // Without the lock: the source has one of its own, which it holds when it tells of a result.
     if (source != nullptr && !source->withdraw())
         return false;
     std::unique_lock lock(mutex_);
     if (status_ != FutureStatus::pending)
         return status_ == FutureStatus::cancelled;
-    error_ = cancelled(); // first, as it may throw
+    error_ = std::move(error);
     status_ = FutureStatus::cancelled;
     settle(lock);
     return true;

@@ -102,11 +102,11 @@ std::vector<std::shared_ptr<ThreadTask>> ThreadCore::waiting() const {
 // ---- ends
 
 void ThreadCore::Impl::end_life(Life how, std::unique_lock<std::mutex>& lock) {
-    life = how;
+    const std::exception_ptr why = why_dropped(how); // may throw: then nothing has ended
     std::deque<Task> dropped;
+    life = how;
     dropped.swap(row);
     unfinished -= dropped.size();
-    const std::exception_ptr why = why_dropped();
     lock.unlock();
     more.notify_all();
     for (const Task& task : dropped)

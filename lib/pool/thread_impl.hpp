@@ -75,8 +75,8 @@ struct ThreadCore::Impl {
         }
     }
     /// Why a task is not begun, or not gone on with. Under the mutex.
-    [[nodiscard]] std::exception_ptr why_dropped() const {
-        if (life.load() == Life::broken)
+    [[nodiscard]] std::exception_ptr why_dropped(Life in) const {
+        if (in == Life::broken)
             return std::make_exception_ptr(BrokenThreadPool(why_broken));
         return std::make_exception_ptr(
             Cancelled("the pool was terminated before this task was done"));

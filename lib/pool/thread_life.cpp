@@ -152,7 +152,7 @@ void ThreadCore::Impl::run(const Self& self, const Task& task, const std::string
     std::exception_ptr why;
     {
         const std::scoped_lock hold(mutex);
-        why = why_dropped();
+        why = why_dropped(life.load());
     }
     task->drop(std::move(why));
 }
@@ -187,7 +187,7 @@ void ThreadCore::Impl::hand_over(const Self& self, const Task& rest, std::thread
     if (drops()) {
         if (rest != nullptr) {
             --unfinished;
-            std::exception_ptr why = why_dropped();
+            std::exception_ptr why = why_dropped(life.load());
             lock.unlock();
             rest->drop(std::move(why));
         }

@@ -5,10 +5,10 @@
 
 namespace multifork::detail {
 
-void Arrivals::add(std::size_t place, bool has_failed) {
+void Arrivals::add(std::list<std::size_t>& place, bool has_failed) noexcept {
     {
         const std::scoped_lock hold(mutex);
-        arrived.push_back(place);
+        arrived.splice(arrived.end(), place);
         failed = failed || has_failed;
     }
     more.notify_one();

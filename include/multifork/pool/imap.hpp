@@ -8,10 +8,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -72,7 +72,7 @@ private:
     struct Ready {
         std::mutex mutex;
         std::condition_variable more;
-        std::deque<Chunk> chunks;
+        std::list<Chunk> chunks;
     };
 
     struct Self {
@@ -88,7 +88,7 @@ private:
         bool exhausted = false;
         std::exception_ptr input_error = {};
         std::size_t outstanding = 0;
-        std::deque<Chunk> in_order = {};
+        std::list<Chunk> in_order = {};
         std::shared_ptr<Ready> ready = std::make_shared<Ready>();
         std::vector<R> got = {};
         std::size_t handed_out = 0;
@@ -165,26 +165,31 @@ private:
                 }
                 if (chunk.empty())
                     return;
-                Chunk submitted{submit_or_fail(chunk), chunk.size()};
-                ++outstanding;
+                // Its place first, for which there may be no memory.
+                std::list<Chunk> place;
+                place.push_back({{}, chunk.size()});
+                const Future<std::vector<R>> results = submit_or_fail(std::move(chunk));
                 if (ordered) {
-                    in_order.push_back(std::move(submitted));
-                    continue;
+                    place.front().results = results;
+                    in_order.splice(in_order.end(), place);
+                } else {
+                    results.add_done_callback(
+                        [to = ready, place = std::move(place)](auto future) mutable {
+                            place.front().results = std::move(future);
+                            {
+                                const std::scoped_lock hold(to->mutex);
+                                to->chunks.splice(to->chunks.end(), place);
+                            }
+                            to->more.notify_one();
+                        });
                 }
-                submitted.results.add_done_callback(
-                    [to = ready, items = chunk.size()](auto future) {
-                        {
-                            const std::scoped_lock hold(to->mutex);
-                            to->chunks.push_back({std::move(future), items});
-                        }
-                        to->more.notify_one();
-                    });
+                ++outstanding; // last: nobody waits for what did not come so far
             }
         }
         /// What cannot be handed out has failed, and says so in its turn.
-        Future<std::vector<R>> submit_or_fail(const std::vector<T>& chunk) {
+        Future<std::vector<R>> submit_or_fail(std::vector<T> chunk) {
             try {
-                return submit(chunk);
+                return submit(std::move(chunk));
             } catch (...) {
                 Promise<std::vector<R>> promise;
                 promise.set_exception(std::current_exception());

@@ -11,10 +11,10 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -55,8 +55,13 @@ public:
             all_ = static_cast<std::size_t>(std::ranges::size(input_));
     }
     ~ParallelRun() {
-        for (auto& [number, run] : waiting_)
-            static_cast<void>(run.cancel());
+        try {
+            for (auto& [number, run] : waiting_)
+                static_cast<void>(run.cancel());
+        } catch (...) {
+            // A destructor has nobody to tell: that there is no memory, or that this is the copy
+            // of a forked child.
+        }
     }
     ParallelRun(const ParallelRun&) = delete;
     ParallelRun& operator=(const ParallelRun&) = delete;
@@ -73,18 +78,7 @@ public:
             }
             if (jobs.empty())
                 return;
-            unfinished_ += jobs.size();
-            Batch batch{batches_++, jobs.size(), {}};
-            batch.run = submit(std::move(jobs));
-            waiting_.emplace(batch.number, batch.run);
-            batch.run.add_done_callback([to = arrivals_, number = batch.number,
-                                         count = batch.jobs](Future<BatchRun<Job>> run) {
-                {
-                    const std::scoped_lock hold(to->mutex);
-                    to->batches.push_back({number, count, std::move(run)});
-                }
-                to->more.notify_one();
-            });
+            hand_out(std::move(jobs));
         }
     }
     /// The next batch that is done; nothing at the end. \throws what the input threw, when
@@ -118,9 +112,34 @@ private:
     struct Arrivals {
         std::mutex mutex;
         std::condition_variable more;
-        std::deque<Batch> batches;
+        std::list<Batch> batches;
     };
 
+    void hand_out(std::vector<Job> jobs) {
+        const std::size_t count = jobs.size();
+        // Its places first, for which there may be no memory: what was handed out is to be heard
+        // of.
+        std::list<Batch> place;
+        place.push_back({batches_, count, {}});
+        const auto waits = waiting_.try_emplace(batches_).first;
+        try {
+            waits->second = submit(std::move(jobs));
+            waits->second.add_done_callback(
+                [to = arrivals_, place = std::move(place)](Future<BatchRun<Job>> run) mutable {
+                    place.front().run = std::move(run);
+                    {
+                        const std::scoped_lock hold(to->mutex);
+                        to->batches.splice(to->batches.end(), place);
+                    }
+                    to->more.notify_one();
+                });
+        } catch (...) {
+            waiting_.erase(waits);
+            throw;
+        }
+        ++batches_;
+        unfinished_ += count;
+    }
     /// What cannot be handed out has failed, and says so in its turn.
     [[nodiscard]] Future<BatchRun<Job>> submit(std::vector<Job> jobs) {
         try {

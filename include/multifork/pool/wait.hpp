@@ -7,8 +7,8 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <iterator>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,10 +41,11 @@ namespace detail {
 struct MULTIFORK_API Arrivals {
     std::mutex mutex;
     std::condition_variable more;
-    std::deque<std::size_t> arrived; ///< places in the list of futures
-    bool failed = false;             ///< one of them has an exception
+    std::list<std::size_t> arrived; ///< places in the list of futures
+    bool failed = false;            ///< one of them has an exception
 
-    void add(std::size_t place, bool has_failed);
+    /// \param place  one, which is taken from there: it needs no memory
+    void add(std::list<std::size_t>& place, bool has_failed) noexcept;
     /// Waits for another one. \return nothing when the time ran out
     [[nodiscard]] std::optional<std::size_t> next_before(platform::Deadline deadline);
 };
@@ -65,9 +66,10 @@ template <class T>
 [[nodiscard]] std::shared_ptr<Arrivals> listen_to(const std::vector<Future<T>>& futures) {
     auto arrivals = std::make_shared<Arrivals>();
     for (std::size_t i = 0; i < futures.size(); ++i)
-        futures[i].add_done_callback_of(arrivals.get(), [arrivals, i](const Future<T>& done) {
-            arrivals->add(i, !done.cancelled() && done.exception() != nullptr);
-        });
+        futures[i].add_done_callback_of(
+            arrivals.get(), [arrivals, place = std::list{i}](const Future<T>& done) mutable {
+                arrivals->add(place, !done.cancelled() && done.exception() != nullptr);
+            });
     return arrivals;
 }
 /// Nobody listens any more: who waits again and again must not leave something behind each time.
