@@ -27,7 +27,7 @@ namespace {
 
 struct Told {
     std::uint32_t known = 0; // 0: none of them; else its place in the list, from 1
-    std::int32_t code = 0;   // of a std::system_error
+    std::int32_t code = 0;   // of a std::system_error, of one of the two categories of the system
     bool generic = false;
     std::string type;
     std::string text;
@@ -39,12 +39,21 @@ struct Told {
     std::vector<std::byte> bytes;
 };
 
+/// One with that text: what it was made with, a colon, and what its code means.
+std::system_error system_error_of(const Told& told) {
+    const std::error_code code(told.code,
+                               told.generic ? std::generic_category() : std::system_category());
+    const std::string end = ": " + code.message();
+    if (!told.text.ends_with(end))
+        return std::system_error(code);
+    return {code, told.text.substr(0, told.text.size() - end.size())};
+}
+
 /// Throws an E with that text, and what is being handled nested in it.
 template <class E>
 [[noreturn]] void throw_again(const Told& told) {
     if constexpr (std::is_same_v<E, std::system_error>)
-        std::throw_with_nested(std::system_error(told.code, told.generic ? std::generic_category()
-                                                                         : std::system_category()));
+        std::throw_with_nested(system_error_of(told));
     else if constexpr (std::is_default_constructible_v<E> &&
                        !std::is_constructible_v<E, std::string>)
         std::throw_with_nested(E());
@@ -107,6 +116,7 @@ void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept {
         told.process = this_process::name();
         told.pid = this_process::pid();
         told.item = item;
+        bool own_category = false;
         const std::type_info* type = abi::__cxa_current_exception_type();
         told.type = type == nullptr ? "unknown" : boost::core::demangle(type->name());
         try {
@@ -114,12 +124,13 @@ void write_error(std::vector<std::byte>& bytes, std::uint64_t item) noexcept {
         } catch (const std::system_error& error) {
             told.code = error.code().value();
             told.generic = error.code().category() == std::generic_category();
+            own_category = !told.generic && error.code().category() != std::system_category();
             told.text = error.what();
         } catch (const std::exception& error) {
             told.text = error.what();
         } catch (...) {
         }
-        if (type != nullptr)
+        if (type != nullptr && !own_category)
             told.known = Known::place_of(*type);
         if (const auto* const known =
                 type == nullptr ? nullptr : find_registered([&](const std::type_info& each) {

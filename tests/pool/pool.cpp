@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <list>
 #include <map>
 #include <memory>
@@ -173,6 +174,27 @@ BOOST_AUTO_TEST_CASE(exceptions_have_their_type_if_it_is_known) {
     } catch (const std::system_error& error) {
         BOOST_TEST((error.code() == std::errc::no_such_file_or_directory));
     }
+    const auto full = [](const char* doing) -> void {
+        throw std::system_error(std::make_error_code(std::errc::no_space_on_device), doing);
+    };
+    for (const char* doing : {"writing: a file", "", ": "}) {
+        const std::system_error here(std::make_error_code(std::errc::no_space_on_device), doing);
+        try {
+            pool.apply(full, doing);
+            BOOST_ERROR("did not throw");
+        } catch (const std::system_error& error) {
+            BOOST_TEST(error.what() == std::string(here.what()));
+            BOOST_TEST((error.code() == here.code()));
+        }
+    }
+    // A code of a category that is not the system's: its number alone would mean something else.
+    support::expect_error<mp::RemoteError>(
+        [&] {
+            pool.apply([]() -> void {
+                throw std::system_error(std::make_error_code(std::future_errc::no_state), "mine");
+            });
+        },
+        {"system_error", "mine"});
     support::expect_error<mp::RemoteError>(
         [&] { pool.apply([]() -> void { throw Strange("!"); }); }, {"Strange", "!", "PoolWorker-"});
     support::expect_error<mp::RemoteError>([&] { pool.apply([]() -> void { throw 42; }); },
