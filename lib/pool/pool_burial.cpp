@@ -213,7 +213,8 @@ void PoolCore::Impl::give_up_chunk(std::uint32_t slot, WorkerEnd end, bool kille
     if (chunk) {
         const bool late = task->late && task->late_chunk == *chunk;
         const bool innocent = killed_late && !late;
-        const bool again = !late && options.when_worker_dies == on_worker_death::retry_task &&
+        const bool again = !innocent && !late &&
+                           options.when_worker_dies == on_worker_death::retry_task &&
                            map.count_try(*chunk) <= options.retries;
         end.task = map.first_index + *chunk;
         if (innocent || again)
