@@ -39,6 +39,8 @@ public:
             if (layout_.tell != 0)
                 core::tell_parent(table_);
         }
+        if (run_.limited)
+            claims_.share(share_).began.store(0); // until somebody takes the share again
         run_.come_again = true;
     }
 

@@ -1,3 +1,4 @@
+#include <multifork/channel/value.hpp>
 #include <multifork/core/task_table.hpp>
 #include <multifork/platform/clock.hpp>
 #include <multifork/pool/executor.hpp>
@@ -49,6 +50,19 @@ BOOST_AUTO_TEST_CASE(the_longest_limit_is_none_and_costs_nothing) {
     pool.apply([] { std::this_thread::sleep_for(1s); });
     // Nobody has spun meanwhile: time of the processor, which other programs do not add to.
     BOOST_TEST((processor_time() - before < 200ms));
+}
+
+// Its worker may do no more, and the next one takes its time to come.
+BOOST_AUTO_TEST_CASE(a_share_of_a_map_that_waits_for_a_worker_costs_nothing) {
+    mp::Value<int> started{0};
+    const auto begin = [](mp::Value<int> workers) {
+        if (workers.fetch_add(1) > 0)
+            std::this_thread::sleep_for(2s);
+    };
+    mp::Pool pool{1, {.max_tasks_per_worker = 1, .task_limit = 1s}, begin, started};
+    const auto before = processor_time();
+    BOOST_TEST(pool.map(square, std::vector{1, 2}, {.chunk_size = 1}).size() == 2u);
+    BOOST_TEST((processor_time() - before < 300ms));
 }
 
 // Whose worker has ended, and has no successor as long as there is no work.
