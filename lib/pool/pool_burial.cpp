@@ -135,10 +135,10 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
     try {
         const OtherSignals as_in_the_beginning(signals);
         start_worker(seat);
-    } catch (const std::exception& error) {
-        break_pool(
-            fmt::format("a worker of a pool ended and no other could be started: {}", error.what()),
-            finished);
+    } catch (...) { // the copy of an initializer's argument may throw anything
+        break_pool(fmt::format("a worker of a pool ended and no other could be started: {}",
+                               text_of(std::current_exception())),
+                   finished);
     }
 }
 
@@ -151,8 +151,9 @@ bool PoolCore::Impl::start_missing(std::vector<Finished>& finished) {
         try {
             const OtherSignals as_in_the_beginning(signals);
             start_worker(seat);
-        } catch (const std::exception& error) {
-            break_pool(fmt::format("a worker of a pool could not be started: {}", error.what()),
+        } catch (...) {
+            break_pool(fmt::format("a worker of a pool could not be started: {}",
+                                   text_of(std::current_exception())),
                        finished);
             break;
         }

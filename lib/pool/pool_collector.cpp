@@ -28,7 +28,9 @@ constexpr auto look_after_starting = 20ms;
 constexpr std::int64_t grace_ns = 5'000'000'000;
 constexpr const char* terminated_text = "the pool was terminated before this task was done";
 
-std::string text_of(const std::exception_ptr& error) {
+} // namespace
+
+std::string PoolCore::Impl::text_of(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& thrown) {
@@ -37,8 +39,6 @@ std::string text_of(const std::exception_ptr& error) {
         return "an exception of unknown type";
     }
 }
-
-} // namespace
 
 void PoolCore::Impl::collect() {
     const platform::OwnThread known;

@@ -133,6 +133,7 @@ struct PoolCore::Impl {
     /// \return whether it has just told them
     bool end_workers();
     [[nodiscard]] platform::Deadline next_look() const;
+    [[nodiscard]] static std::string text_of(const std::exception_ptr& error);
     static void fail(std::shared_ptr<PoolTask> task, std::exception_ptr error,
                      std::vector<Finished>& finished);
 

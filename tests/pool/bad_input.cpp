@@ -8,6 +8,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -62,6 +63,17 @@ struct Unwritable {
     }
     template <class Archive>
     void load(Archive&) {}
+};
+
+/// What an initializer gets; a worker that is to take another's place cannot have it.
+struct Used {
+    static inline std::atomic<bool> up = false;
+    Used() = default;
+    Used(const Used&) {
+        if (up)
+            throw 42;
+    }
+    Used(Used&&) = default;
 };
 
 struct Plain : std::runtime_error {
@@ -276,6 +288,20 @@ BOOST_AUTO_TEST_CASE(a_result_of_a_map_that_cannot_be_read_breaks_a_pool_that_wa
         [&] { brittle.map(make, numbers(10), {.chunk_size = 1}); }, {"cannot be read", "break"});
     support::expect_error<mp::BrokenProcessPool>(
         [&] { static_cast<void>(brittle.submit(square, 1)); }, {"cannot be read"});
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_is_broken_by_whatever_keeps_a_worker_from_starting) {
+    mp::Pool pool{1, {.start_method = mp::StartMethod::fork}, [](const Used&) {}, Used()};
+    BOOST_TEST(pool.apply(square, 3) == 9);
+    Used::up = true;
+    const auto task = pool.submit([] { ::raise(SIGKILL); });
+    BOOST_CHECK_THROW(task.get(), mp::WorkerDied);
+    support::wait_until([&] {
+        return support::throws<mp::BrokenProcessPool>(
+            [&] { static_cast<void>(pool.submit(square, 1)); });
+    });
+    Used::up = false;
+    pool.join();
 }
 
 BOOST_AUTO_TEST_CASE(registered_exceptions_have_their_type) {

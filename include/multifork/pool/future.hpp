@@ -143,7 +143,8 @@ using ThenResult = std::decay_t<typename Continuation<F, T>::type>;
 /// gives a reference; of a temporary it gives the value itself.
 ///
 /// \threads   distinct and shared objects are safe
-/// \processes belongs to the process that made it; a forked child's copy never becomes ready
+/// \processes belongs to the process that made it. A forked child must not ask its copy: that never
+///            becomes ready, and if another thread was at it during the fork even ready() hangs
 template <class T>
 class Future {
 public:
