@@ -90,8 +90,10 @@ struct PoolCore::Impl {
 
     // ---- under the mutex
     void check_open_locked() const;
-    /// Hands tasks out, now or when there is room. \return how many workers to wake
-    std::size_t accept(std::span<std::shared_ptr<PoolTask>> tasks);
+    /// Hands a task out, now or when there is room. \return how many workers to wake
+    std::size_t accept(std::shared_ptr<PoolTask> task);
+    /// All of them, or none if it throws.
+    std::size_t accept_all(const std::vector<std::shared_ptr<PoolTask>>& tasks);
     void start_worker(std::uint32_t seat);
     /// Of a pool that starts them on demand: whether there is more work than workers.
     [[nodiscard]] bool lacks_workers() const;

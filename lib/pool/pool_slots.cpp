@@ -10,24 +10,28 @@
 
 namespace multifork::detail {
 
-std::size_t PoolCore::Impl::accept(std::span<std::shared_ptr<PoolTask>> tasks) {
-    std::size_t count = 0;
-    for (auto& task : tasks) {
-        if (pending.empty() && !free_slots.empty() && put(free_slots.back(), *task)) {
-            const std::uint32_t slot = free_slots.back();
-            free_slots.pop_back();
-            give_slot(slot, std::move(task));
-            ++unfinished;
-            if (!free_slots.empty()) // its lines were written elsewhere last
-                view.expect_task(free_slots.back());
-            ++count;
-            continue;
-        }
-        pending.push_back(std::move(task)); // may throw: then it is none of this pool's tasks
-        pending.back()->place = PoolTask::Place::pending;
+std::size_t PoolCore::Impl::accept(std::shared_ptr<PoolTask> task) {
+    if (pending.empty() && !free_slots.empty() && put(free_slots.back(), *task)) {
+        const std::uint32_t slot = free_slots.back();
+        free_slots.pop_back();
+        give_slot(slot, std::move(task));
         ++unfinished;
+        if (!free_slots.empty()) // its lines were written elsewhere last
+            view.expect_task(free_slots.back());
+        return 1;
     }
-    return count;
+    pending.push_back(std::move(task)); // may throw: then it is none of this pool's tasks
+    pending.back()->place = PoolTask::Place::pending;
+    ++unfinished;
+    return 0;
+}
+
+std::size_t PoolCore::Impl::accept_all(const std::vector<std::shared_ptr<PoolTask>>& tasks) {
+    pending.insert(pending.end(), tasks.begin(), tasks.end()); // may throw, as above
+    for (const auto& task : tasks)
+        task->place = PoolTask::Place::pending;
+    unfinished += tasks.size();
+    return fill_slots();
 }
 
 void PoolCore::Impl::give_slot(std::uint32_t slot, std::shared_ptr<PoolTask> task) {
@@ -114,7 +118,7 @@ void PoolCore::submit(std::shared_ptr<PoolTask> task) {
         const std::scoped_lock hold(impl_->mutex);
         impl_->check_open_locked();
         task->index = impl_->next_index++;
-        count = impl_->accept({&task, 1});
+        count = impl_->accept(std::move(task));
         if (impl_->lacks_workers())
             core::tell_parent(impl_->view);
     }
@@ -132,8 +136,10 @@ void PoolCore::submit_map(const std::shared_ptr<MapJob>& job) {
         job->first_index = impl_->next_index;
         impl_->next_index += job->chunks();
         if (job->has_progress())
+            impl_->watched.reserve(impl_->watched.size() + 1);
+        count = impl_->accept_all(tasks);
+        if (job->has_progress())
             impl_->watched.push_back(job);
-        count = impl_->accept(tasks);
         if (impl_->lacks_workers())
             core::tell_parent(impl_->view);
     }
