@@ -135,6 +135,58 @@ BOOST_AUTO_TEST_CASE(imap_takes_from_an_endless_input_as_it_is_read) {
     BOOST_TEST((got == pool.map(square, numbers(50))));
 }
 
+BOOST_AUTO_TEST_CASE(what_cannot_be_copied_is_moved) {
+    mp::ThreadPool pool{2};
+    const auto made = std::views::iota(0, 5) |
+                      std::views::transform([](int i) { return std::make_unique<int>(i); });
+    const auto owned = [&] {
+        std::vector<std::unique_ptr<int>> all;
+        for (auto&& each : made)
+            all.push_back(std::move(each));
+        return all;
+    };
+    // A callable likewise.
+    const auto add = [] {
+        return [one = std::make_unique<int>(1)](std::unique_ptr<int> p) { return *p + *one; };
+    };
+    const std::vector<int> expected{1, 2, 3, 4, 5};
+    BOOST_TEST((pool.map(add(), made) == expected));
+    BOOST_TEST((pool.map(add(), owned()) == expected));
+    const auto all_of = [](auto results) {
+        std::vector<int> all;
+        while (const auto result = results.next())
+            all.push_back(*result);
+        return all;
+    };
+    BOOST_TEST((all_of(pool.imap(add(), made, {.chunk_size = 2})) == expected));
+    BOOST_TEST((all_of(pool.imap(add(), owned())) == expected));
+    auto any = all_of(pool.imap_unordered(add(), made));
+    std::sort(any.begin(), any.end());
+    BOOST_TEST((any == expected));
+}
+
+BOOST_AUTO_TEST_CASE(imap_copies_neither_callable_nor_items_for_each_chunk) {
+    struct Counted {
+        std::atomic<int>* copies;
+        explicit Counted(std::atomic<int>& to) : copies(&to) {}
+        Counted(const Counted& other) : copies(other.copies) { ++*copies; }
+        Counted(Counted&&) = default;
+        Counted& operator=(const Counted&) = delete;
+        Counted& operator=(Counted&&) = delete;
+    };
+    mp::ThreadPool pool{1};
+    std::atomic<int> callables = 0, items = 0;
+    auto input =
+        std::views::iota(0, 20) | std::views::transform([&](int) { return Counted(items); });
+    auto results =
+        pool.imap([own = Counted(callables)](const Counted&) { return own.copies != nullptr; },
+                  input, {.chunk_size = 2});
+    while (results.next()) {
+    }
+    BOOST_TEST(callables.load() == 0);
+    BOOST_TEST(items.load() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(progress_is_told_in_order) {
     mp::ThreadPool pool{4};
     std::vector<std::size_t> seen;

@@ -6,6 +6,7 @@
 #include <multifork/pool/next_iterator.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
@@ -20,6 +21,14 @@
 #include <vector>
 
 namespace multifork {
+
+namespace detail {
+/// A container that was given as an rvalue, as a view.
+template <class View>
+inline constexpr bool owns_items = false;
+template <class Container>
+inline constexpr bool owns_items<std::ranges::owning_view<Container>> = true;
+} // namespace detail
 
 /// The results of Pool::imap() and imap_unordered(), one after another: a range to go through once.
 ///
@@ -196,13 +205,20 @@ private:
                 return promise.get_future();
             }
         }
+        /// What cannot be copied is moved out of a container that was given as an rvalue.
+        T here() {
+            if constexpr (detail::owns_items<Input> && !std::copy_constructible<T>)
+                return static_cast<T>(std::ranges::iter_move(*at));
+            else
+                return static_cast<T>(**at);
+        }
         void take_from_input(std::vector<T>& chunk) {
             if (!at)
                 at.emplace(std::ranges::begin(input));
             else if (*at != std::ranges::end(input))
                 ++*at;
             for (; *at != std::ranges::end(input); ++*at) {
-                chunk.push_back(static_cast<T>(**at));
+                chunk.push_back(here());
                 if (chunk.size() == chunk_size)
                     return; // the step is taken when the next is wanted: it may be dear
             }

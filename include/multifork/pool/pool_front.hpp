@@ -24,7 +24,9 @@ namespace multifork::detail {
 ///   call(core, f, args...)               -> Future of what f(args...) gives
 ///   map<Way>(core, f, items, options)    -> Future of the vector of results, or of void
 ///
-/// Both throw when the core takes nothing more.
+/// Both throw when the core takes nothing more; and
+///
+///   hold<Ts...>(f)                       -> f, as what many tasks with a Ts... each can share
 template <class Core>
 struct Starter;
 
@@ -143,14 +145,15 @@ private:
     template <class F, class View>
     [[nodiscard]] auto imap_of(F&& f, View items, const MapOptions& options, bool ordered) {
         using T = Item<View>;
-        using R = typename Plain<std::decay_t<F>, T>::Result;
+        auto held = Starter<Core>::template hold<T>(std::decay_t<F>(std::forward<F>(f)));
+        using R = typename Plain<decltype(held), T>::Result;
         static_assert(!std::is_void_v<R>, "imap() of a function that returns nothing has nothing "
                                           "to go through: use map()");
         core()->check_open();
-        auto submit = [core = core(), f = std::decay_t<F>(f)](const std::vector<T>& chunk) {
+        auto submit = [core = core(), f = std::move(held)](std::vector<T> chunk) {
             MapOptions one;
             one.chunk_size = static_cast<std::int64_t>(chunk.size());
-            return Starter<Core>::template map<Plain>(core, f, chunk, one);
+            return Starter<Core>::template map<Plain>(core, f, std::move(chunk), one);
         };
         const std::size_t chunk = chunk_size_of(options.chunk_size, 1);
         const std::size_t ahead = chunk_size_of(options.look_ahead, 4 * core()->workers());

@@ -343,7 +343,7 @@ private:
             if constexpr (std::ranges::sized_range<Range>)
                 all.reserve(static_cast<std::size_t>(std::ranges::size(items)));
             for (auto&& item : items)
-                all.push_back(static_cast<T>(item));
+                all.push_back(static_cast<T>(std::forward<decltype(item)>(item)));
             return all;
         }
     }
