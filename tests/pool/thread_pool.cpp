@@ -187,6 +187,17 @@ BOOST_AUTO_TEST_CASE(imap_copies_neither_callable_nor_items_for_each_chunk) {
     BOOST_TEST(items.load() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_result_need_not_be_assignable) {
+    struct Constant {
+        const int n;
+    };
+    mp::ThreadPool pool{1};
+    int sum = 0;
+    for (const Constant& each : pool.imap([](int n) { return Constant{n}; }, numbers(4)))
+        sum += each.n;
+    BOOST_TEST(sum == 6);
+}
+
 BOOST_AUTO_TEST_CASE(progress_is_told_in_order) {
     mp::ThreadPool pool{4};
     std::vector<std::size_t> seen;

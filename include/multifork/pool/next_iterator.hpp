@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 namespace multifork::detail {
 
@@ -20,7 +21,10 @@ public:
     R& operator*() const noexcept { return *value_; }
     R* operator->() const noexcept { return &*value_; }
     NextIterator& operator++() {
-        value_ = results_->next();
+        std::optional<R> next = results_->next();
+        value_.reset(); // and not assigned, which is more than one can ask of a result
+        if (next)
+            value_.emplace(*std::move(next));
         return *this;
     }
     void operator++(int) { ++*this; }
