@@ -59,8 +59,8 @@ public:
     };
     /// Takes an end for the process. \return no entry when the ledger is full of living processes
     PipeEntry join_pipe(std::uint64_t block, ProcessId process, std::uint64_t end) noexcept;
-    /// Takes an end that travels: its sender's entry must still stand, and then goes. \return no
-    /// entry when it does not, or when no such pipe is there
+    /// Takes an end that travels: its sender must live and its entry stand, which then goes.
+    /// \return no entry when it does not, or when no such pipe is there
     PipeEntry adopt_pipe(std::uint64_t block, ProcessId process, PipeEntry from) noexcept;
     /// Gives an end up. Frees the pipe if nobody holds one any more.
     void leave_pipe(std::uint64_t block, PipeEntry entry) noexcept;

@@ -102,8 +102,9 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEn
         from.index >= PipeCell::capacity || (from.word & core::pipe_travels_bit) == 0)
         return {};
     PipeCell& pipe = pipe_in(offset);
-    // The serials of processes never come back, so this is that very entry, of that very pipe.
-    if (pipe.entries[from.index].load(relaxed) != from.word)
+    // The serials of processes never come back, so this is that very entry, of that very pipe. Of a
+    // process that is gone it means nothing: somebody may have seen the end of the stream.
+    if (pipe.entries[from.index].load(relaxed) != from.word || life_of(from.word) == Life::gone)
         return {};
     const std::uint64_t word =
         core::make_pipe_entry(process.record, process.serial, {}) | (from.word & 3);

@@ -350,9 +350,9 @@ std::shared_ptr<PipeLink> PipeLink::arrive(const std::string& text) {
             continue;
         ends[i] = PipeEnd::receive(references.ends[i]);
         if (!ends[i])
-            throw Error(std::errc::owner_dead,
-                        "a connection came in a message whose sender has ended since, and with it "
-                        "the connection; let the sender wait until it has arrived");
+            throw NotFound("a connection came in a message whose sender has ended since, or that "
+                           "another process has read before, and with it the connection is gone; "
+                           "let the sender wait until it has arrived");
     }
     return std::make_shared<PipeLink>(std::move(ends[0]), std::move(ends[1]), std::move(socket));
 }

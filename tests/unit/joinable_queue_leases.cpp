@@ -1,7 +1,9 @@
 #include <multifork/channel/joinable_queue.hpp>
 
+#include <multifork/channel/pipe.hpp>
 #include <multifork/channel/queue.hpp>
 #include <multifork/process/process.hpp>
+#include <multifork/sync/event.hpp>
 #include <multifork/sync/lock.hpp>
 
 #include "support/blocks.hpp"
@@ -12,6 +14,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -73,6 +76,37 @@ BOOST_AUTO_TEST_CASE(an_item_that_nobody_can_ever_read_is_dropped) {
     BOOST_TEST(next.tries() == 1u);
     next.task_done();
     queue.join();
+}
+
+// A Connection goes with its sender, and arrives once.
+BOOST_AUTO_TEST_CASE(a_connection_that_is_gone_does_not_block_the_queue) {
+    using Ends = mp::Connection<int>;
+    for (const bool received : {false, true}) {
+        mp::JoinableQueue<Ends> queue{4};
+        auto [reader, writer] = mp::Pipe<int>(false);
+        const mp::Event put;
+        support::RawChild child([&, &w = writer] {
+            queue.put(w);
+            std::optional<mp::Lease<Ends>> kept;
+            if (received)
+                kept.emplace(queue.get());
+            mp::Event(put).set();
+            support::sleep_for_ever();
+            return 0;
+        });
+        mp::Event(put).wait();
+        child.kill();
+        child.wait();
+        queue.put(writer);
+        support::expect_error<mp::NotFound>([&] { static_cast<void>(queue.get()); },
+                                            {"connection", "ended"});
+        auto next = queue.get();
+        BOOST_TEST(next.tries() == 1u);
+        next->send(7);
+        BOOST_TEST(reader.recv() == 7);
+        next.task_done();
+        queue.join();
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_forked_child_cannot_end_its_parents_lease) {
