@@ -14,19 +14,6 @@
 namespace multifork {
 namespace detail {
 namespace {
-
-thread_local Travellers* travellers = nullptr;
-
-} // namespace
-
-Travellers::Travellers() noexcept : outer_(std::exchange(travellers, this)) {}
-Travellers::~Travellers() {
-    travellers = outer_;
-    for (const std::string& reference : references_)
-        PipeLink::cancel(reference);
-}
-
-namespace {
 [[noreturn]] void throw_no_descriptors() {
     throw Error(std::errc::operation_not_supported,
                 "this connection takes no descriptors; make the pipe with {.descriptors = true}, "
@@ -216,8 +203,12 @@ std::string AnyConnection::to_string() const {
 
 std::string AnyConnection::depart() const {
     std::string reference = link().depart();
-    if (detail::travellers != nullptr)
-        detail::travellers->add(reference);
+    try {
+        detail::Travellers::note(reference);
+    } catch (...) {
+        detail::PipeLink::cancel(reference);
+        throw;
+    }
     return reference;
 }
 

@@ -40,7 +40,13 @@ Incoming::Incoming(arena::Space& space, const Outgoing& message)
     }
 }
 
+Incoming::Incoming(arena::Space& space, const Outgoing& message, Travellers& travellers)
+    : Incoming(space, message) {
+    travellers_ = travellers.take();
+}
+
 Incoming::~Incoming() {
+    Travellers::cancel(travellers_);
     if (space_ != nullptr)
         space_->free(word_);
 }
@@ -49,6 +55,7 @@ void Incoming::give(const arena::Object& container) noexcept {
     if (space_ != nullptr)
         space_->give_to_ring(word_, container.offset(), 0);
     space_ = nullptr;
+    travellers_.clear();
 }
 
 std::span<const std::byte> Container::bytes_at(std::uint64_t word) const {

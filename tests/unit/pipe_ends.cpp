@@ -1,4 +1,9 @@
+#include <multifork/channel/dict.hpp>
+#include <multifork/channel/joinable_queue.hpp>
+#include <multifork/channel/list.hpp>
+#include <multifork/channel/namespace.hpp>
 #include <multifork/channel/pipe.hpp>
+#include <multifork/channel/queue.hpp>
 #include <multifork/channel/waitable.hpp>
 
 #include "arena/pipe_end.hpp"
@@ -20,6 +25,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -324,6 +330,60 @@ BOOST_AUTO_TEST_CASE(a_pipe_outlives_its_maker) {
         maker.close();
     }
     BOOST_TEST(support::blocks_used() == before);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_travels_goes_with_its_sender_for_good) {
+    auto [outer, inner] = mp::Pipe<mp::Connection<int>>();
+    auto [reader, writer] = mp::Pipe<int>(false);
+    support::run_in_child([&, &o = inner, &w = writer] { o.send(w); });
+    writer.close();
+    BOOST_TEST(reader.ended());
+    support::expect_error<mp::NotFound>([&, &o = outer] { static_cast<void>(o.recv()); },
+                                        {"sender", "ended"});
+    BOOST_TEST(reader.ended());
+}
+
+// Each of these says no, or throws; no end may be on its way after it.
+BOOST_AUTO_TEST_CASE(an_end_whose_message_was_not_put_is_taken_back) {
+    using Ends = mp::Connection<int>;
+    using Maybe = std::optional<Ends>;
+    auto [reader, writer] = mp::Pipe<int>(false);
+    const std::vector<Ends> three(3, writer);
+    {
+        mp::Queue<Ends> full{1};
+        BOOST_TEST(full.try_put_many(three) == 1u);
+        BOOST_TEST(!full.try_put(writer));
+        full.get().send(1);
+        full.close();
+        BOOST_CHECK_THROW(full.put(writer), mp::QueueClosed);
+        BOOST_CHECK_THROW(static_cast<void>(full.put_many(three)), mp::QueueClosed);
+    }
+    {
+        mp::JoinableQueue<Ends> full{1};
+        full.put(writer);
+        BOOST_TEST(!full.try_put(writer));
+        auto task = full.get();
+        task->send(2);
+        task.task_done();
+        full.close();
+        BOOST_CHECK_THROW(full.put(writer), mp::QueueClosed);
+    }
+    const mp::List<Ends> list;
+    BOOST_CHECK_THROW(list.set(0, writer), mp::InvalidArgument);
+    list.extend(three);
+    for (int i = 0; i < 3; ++i)
+        list.pop().send(3 + i);
+    const mp::Dict<int, Maybe> dict;
+    dict.set(1, std::nullopt);
+    BOOST_TEST(!dict.setdefault(1, writer).has_value());
+    const mp::Namespace attributes;
+    attributes.set("end", Maybe());
+    BOOST_TEST(!attributes.setdefault("end", Maybe(writer)).has_value());
+    for (int i = 1; i <= 5; ++i)
+        BOOST_TEST(reader.recv() == i);
+    BOOST_TEST(!reader.ended());
+    writer.close();
+    BOOST_TEST(reader.ended());
 }
 
 BOOST_AUTO_TEST_CASE(a_ledger_that_is_full) {

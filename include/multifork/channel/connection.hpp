@@ -3,6 +3,7 @@
 #include <multifork/channel/codec.hpp>
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
+#include <multifork/channel/travellers.hpp>
 #include <multifork/error.hpp>
 #include <multifork/format.hpp>
 #include <multifork/platform/clock.hpp>
@@ -31,22 +32,6 @@ struct Received {
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
         return read.empty() ? message.bytes() : std::span<const std::byte>(read);
     }
-};
-
-/// Connections that travel in the message that this thread is encoding: given up again unless it
-/// was sent.
-class MULTIFORK_API Travellers {
-public:
-    Travellers() noexcept;
-    ~Travellers();
-    Travellers(const Travellers&) = delete;
-    Travellers& operator=(const Travellers&) = delete;
-    void arrived() noexcept { references_.clear(); }
-    void add(std::string reference) { references_.push_back(std::move(reference)); }
-
-private:
-    std::vector<std::string> references_;
-    Travellers* outer_;
 };
 
 } // namespace detail

@@ -3,6 +3,7 @@
 #include <multifork/arena/crossing.hpp>
 #include <multifork/arena/object.hpp>
 #include <multifork/channel/outgoing.hpp>
+#include <multifork/channel/travellers.hpp>
 #include <multifork/core/container_cell.hpp>
 #include <multifork/liveness/domain.hpp>
 #include <multifork/platform/export.hpp>
@@ -10,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,11 +29,15 @@ public:
     /// The block keeps what handles in the message lead to.
     /// \throws OutOfSharedMemory, NotShareable
     Incoming(arena::Space& space, const Outgoing& message);
+    /// Takes over the connections that travel in the message: given up again without give().
+    Incoming(arena::Space& space, const Outgoing& message, Travellers& travellers);
     Incoming(Incoming&& other) noexcept
-        : space_(std::exchange(other.space_, nullptr)), word_(other.word_) {}
+        : space_(std::exchange(other.space_, nullptr)), word_(other.word_),
+          travellers_(std::exchange(other.travellers_, {})) {}
     Incoming& operator=(Incoming&& other) noexcept {
         std::swap(space_, other.space_);
         std::swap(word_, other.word_);
+        std::swap(travellers_, other.travellers_);
         return *this;
     }
     ~Incoming();
@@ -43,6 +49,7 @@ public:
 private:
     arena::Space* space_ = nullptr; // while the block is the thread's
     std::uint64_t word_;
+    std::vector<std::string> travellers_;
 };
 
 class MULTIFORK_API Container {

@@ -7,6 +7,7 @@
 #include <multifork/channel/lease.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/channel/named_queue.hpp>
+#include <multifork/channel/travellers.hpp>
 #include <multifork/error.hpp>
 #include <multifork/format.hpp>
 
@@ -235,9 +236,12 @@ private:
             const std::span<const std::byte> bytes = std::as_bytes(std::span(&value, 1));
             result = tasks_->put(bytes, deadline);
         } else {
+            detail::Travellers travellers;
             MessageBuffer buffer;
             write_crossing(value, buffer.bytes());
             result = tasks_->put(buffer.message(), deadline);
+            if (result == core::LeaseResult::done)
+                travellers.arrived();
         }
         if (result == core::LeaseResult::closed)
             throw QueueClosed("put() on a closed JoinableQueue; whoever closes a queue must know "

@@ -275,9 +275,10 @@ private:
 
     template <class T>
     [[nodiscard]] detail::Incoming incoming(const T& value) const {
+        detail::Travellers travellers;
         MessageBuffer buffer;
         detail::encode_attribute(value, buffer.bytes());
-        return {store_.space(), buffer.message()};
+        return {store_.space(), buffer.message(), travellers};
     }
     template <class T>
     [[nodiscard]] T read(std::string_view name, std::size_t place) const {

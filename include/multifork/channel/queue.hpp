@@ -7,6 +7,7 @@
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
 #include <multifork/channel/named_queue.hpp>
+#include <multifork/channel/travellers.hpp>
 #include <multifork/core/ring.hpp>
 #include <multifork/core/ring_batch.hpp>
 #include <multifork/format.hpp>
@@ -261,9 +262,12 @@ private:
             result = core::ring_put(*ring_, layout_.shape, *domain_, deadline,
                                     [&](std::byte* slot) { std::memcpy(slot, &value, sizeof(T)); });
         } else {
+            detail::Travellers travellers;
             MessageBuffer buffer;
             write_crossing(value, buffer.bytes());
             result = message_put(*ring_, layout_.shape, object_, deadline, buffer.message());
+            if (result == core::RingResult::done)
+                travellers.arrived();
         }
         if (result == core::RingResult::closed)
             throw_closed();
@@ -329,14 +333,21 @@ private:
             }
             return done;
         } else {
+            detail::Travellers travellers;
             std::vector<std::vector<std::byte>> messages;
+            std::vector<std::size_t> departed; // with each message and those before it
             for (auto&& value : values) {
                 const T& item = value;
                 encode(item, messages.emplace_back());
+                departed.push_back(travellers.count());
             }
             const std::span<const std::vector<std::byte>> all(messages);
             return put_batches(messages.size(), deadline, [&](std::size_t from, auto until) {
-                return message_put_some(*ring_, layout_.shape, object_, until, all.subspan(from));
+                const core::RingBatch batch =
+                    message_put_some(*ring_, layout_.shape, object_, until, all.subspan(from));
+                if (batch.count > 0)
+                    travellers.arrived(departed[from + batch.count - 1]);
+                return batch;
             });
         }
     }

@@ -5,6 +5,7 @@
 #include <multifork/channel/container.hpp>
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/message_ring.hpp>
+#include <multifork/channel/travellers.hpp>
 #include <multifork/error.hpp>
 #include <multifork/memory/shareable.hpp>
 
@@ -53,9 +54,10 @@ template <Crossable T>
     if constexpr (fits_a_word<T>) {
         return Incoming(to_word(value));
     } else {
+        Travellers travellers;
         MessageBuffer buffer;
         write_crossing(value, buffer.bytes());
-        return Incoming(space, buffer.message());
+        return Incoming(space, buffer.message(), travellers);
     }
 }
 /// With the container's lock held: until then its block keeps what handles in it lead to.
