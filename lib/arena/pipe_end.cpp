@@ -44,12 +44,19 @@ struct PipeEnds {
     }
     void give_up_all() noexcept {
         const std::scoped_lock hold(mutex);
-        for (PipeEnd* end : held) {
-            end->closed_ = true;
+        std::erase_if(held, [](PipeEnd* end) {
+            if (end->closed_.exchange(true))
+                return false;
+            if (end->pid_ == platform::process_id())
+                end->wake_who_is_inside();
+            // Threads that are inside an operation go on until the process has ended. Without an
+            // entry the block could be freed below them, and be somebody else's memory.
+            if (end->uses_.fetch_sub(1) != 1)
+                return false;
             give_up_entry(*end);
-        }
-        held.clear();
-        count = 0;
+            return true;
+        });
+        count = held.size();
     }
     void take_for_child(ProcessId born) noexcept {
         Heap& heap = tree_space().impl().heap;
@@ -201,10 +208,13 @@ void PipeEnd::close() noexcept {
         if (closed_.exchange(true))
             return;
     }
-    // Threads of this process that sleep in an operation on this end look again, and leave.
+    wake_who_is_inside();
+    end_use();
+}
+
+void PipeEnd::wake_who_is_inside() noexcept {
     cell_.changes.fetch_add(1);
     platform::futex_wake(cell_.changes, platform::wake_everybody);
-    end_use();
 }
 
 Heap::Holders PipeEnd::peers(liveness::Sleep* sleep) const noexcept {

@@ -85,6 +85,8 @@ private:
         return role_ == core::PipeRole::reader ? core::PipeRole::writer : core::PipeRole::reader;
     }
     [[nodiscard]] std::uint64_t block() const noexcept;
+    /// Threads that sleep in an operation on this end look again, and leave if it is closed.
+    void wake_who_is_inside() noexcept;
 
     Object object_;
     core::RingShape shape_;
@@ -97,7 +99,8 @@ private:
     std::atomic<std::uint32_t> uses_{1};
 };
 
-/// For the end of a process that runs no destructors: gives all ends up.
+/// For the end of a process that runs no destructors: closes all ends. Those that a thread is still
+/// using stay until it has left, or the kernel has ended it.
 void leave_pipe_ends() noexcept;
 
 /// Whether this process holds any end: if not, nobody sleeps until it ends.

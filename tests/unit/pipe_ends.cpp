@@ -7,6 +7,7 @@
 #include <multifork/channel/waitable.hpp>
 
 #include "arena/pipe_end.hpp"
+#include "arena/space_impl.hpp"
 #include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
@@ -25,6 +26,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -226,6 +228,30 @@ BOOST_AUTO_TEST_CASE(a_main_process_that_ends_in_order_gives_up_what_no_destruct
     const auto result = support::run_program("ends with a pipe");
     BOOST_TEST(result.code == 0);
     BOOST_TEST(result.out == "given up");
+}
+
+BOOST_AUTO_TEST_CASE(a_process_that_ends_frees_no_pipe_under_a_thread_that_is_inside) {
+    const std::uint64_t before = support::blocks_used();
+    {
+        auto pipe = std::make_unique<mp::arena::PipeEnd::Both>(mp::arena::PipeEnd::make(1));
+        const std::uint64_t block =
+            pipe->reader->object().offset() - sizeof(mp::arena::BlockHeader);
+        const mp::Event dropped;
+        mp::Process child{[&] {
+            const auto& owner = mp::arena::tree_space().impl().heap.block(block).owner;
+            support::demand(pipe->reader->begin_use());
+            mp::Event(dropped).wait();
+            mp::arena::leave_pipe_ends();
+            support::demand(pipe->reader->closed() && owner.load() != 0);
+            pipe->reader->end_use();
+            support::demand(owner.load() == 0);
+        }};
+        child.start();
+        pipe.reset();
+        mp::Event(dropped).set();
+        support::expect_exit(child);
+    }
+    BOOST_TEST(support::blocks_used() == before);
 }
 
 BOOST_AUTO_TEST_CASE(a_killed_child_holds_nothing) {
