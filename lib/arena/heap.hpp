@@ -117,7 +117,8 @@ public:
         return process.serial != 0 && records()[process.record].serial.load() == process.serial;
     }
 
-    /// Settles the semaphores in which `name` holds permits.
+    /// Settles the semaphores in which the calling thread `name` holds permits. Waits for those
+    /// that are inside one, without the heap's lock.
     void settle_semaphores(liveness::ThreadWord name) noexcept;
 
     [[nodiscard]] SpaceUsage usage();
@@ -185,6 +186,7 @@ private:
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
+    [[nodiscard]] bool is_settled(std::uint64_t block, liveness::ThreadWord name) noexcept;
     /// Goes through all blocks, from the first to the last.
     template <class Visit>
     void walk(Visit visit) const noexcept {

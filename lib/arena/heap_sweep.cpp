@@ -7,6 +7,8 @@
 #include <multifork/platform/mutant.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 // What the dead have left: lists are made anew, blocks come back, permits are settled.
 
@@ -103,23 +105,44 @@ void Heap::sweep_locked() noexcept {
     free_unreachable();
 }
 
+// All under the heap's lock: without it a semaphore that was found might be freed, and its bytes be
+// somebody's message, before it is settled. A semaphore's own lock is only tried there: its holder
+// may be stopped, and nobody but those who need that semaphore should wait for it.
+bool Heap::is_settled(std::uint64_t at, liveness::ThreadWord name) noexcept {
+    // acquire: pairs with the release in allocate()
+    if (block(at).kind.load(std::memory_order_acquire) != Kind::semaphore ||
+        block(at).owner.load(relaxed) == 0)
+        return true;
+    auto& cell = *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
+    const std::uint64_t room =
+        (block(at).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
+        sizeof(core::SemaphoreCell::Entry);
+    return cell.capacity > room || !core::semaphore_knows(cell, name) ||
+           core::semaphore_try_leave(cell, domain_, name);
+}
+
 void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
-    // All under the heap's lock: without it a semaphore that was found might be freed, and its
-    // bytes be somebody's message, before it is settled. A semaphore's own lock is taken under the
-    // heap's; nobody takes them the other way round.
-    Locked hold(*this);
-    walk([&](std::uint64_t at) {
-        // acquire: pairs with the release in allocate()
-        if (block(at).kind.load(std::memory_order_acquire) != Kind::semaphore ||
-            block(at).owner.load(relaxed) == 0)
+    constexpr std::chrono::milliseconds pause{1};
+    for (;;) {
+        ObjectUse busy; // the first in which somebody was
+        {
+            Locked hold(*this);
+            walk([&](std::uint64_t at) {
+                if (!is_settled(at, name) && busy.block == 0)
+                    busy = {at, block(at).serial};
+            });
+        }
+        if (busy.block == 0)
             return;
-        auto& cell = *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
-        const std::uint64_t room =
-            (block(at).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
-            sizeof(core::SemaphoreCell::Entry);
-        if (cell.capacity <= room && core::semaphore_knows(cell, name))
-            core::semaphore_leave(cell, domain_, name);
-    });
+        // Of this one alone, rather than by a walk each time. It may be freed meanwhile.
+        const auto is_still_busy = [&] {
+            Locked hold(*this);
+            return is_in_use(busy) && !is_settled(busy.block, name);
+        };
+        do
+            std::this_thread::sleep_for(pause);
+        while (is_still_busy());
+    }
 }
 
 } // namespace multifork::arena

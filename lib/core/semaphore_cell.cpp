@@ -127,15 +127,19 @@ private:
     Domain& domain_;
 };
 
-/// \return false when the time ran out
-bool take_lock(SemaphoreCell& cell, Domain& domain, ThreadWord me, platform::Deadline deadline) {
-    const Acquired got = lock_inside(cell.lock, domain, me, deadline);
+/// Repairs what a dead holder left.
+bool has_lock(SemaphoreCell& cell, Domain& domain, Acquired got) noexcept {
     if (got == Acquired::inherited && !MULTIFORK_MUTANT(no_recompute)) {
         const Ledger ledger(cell, domain);
         if (!ledger.drop_dead())
             ledger.recompute();
     }
     return got == Acquired::clean || got == Acquired::inherited;
+}
+
+/// \return false when the time ran out
+bool take_lock(SemaphoreCell& cell, Domain& domain, ThreadWord me, platform::Deadline deadline) {
+    return has_lock(cell, domain, lock_inside(cell.lock, domain, me, deadline));
 }
 
 void wake_sleeper(SemaphoreCell& cell) noexcept {
@@ -245,13 +249,18 @@ bool semaphore_knows(const SemaphoreCell& cell, ThreadWord name) noexcept {
                        [&](const Entry& entry) { return entry.name.load(relaxed) == name; });
 }
 
-void semaphore_leave(SemaphoreCell& cell, Domain& domain, ThreadWord name) {
-    if (!take_lock(cell, domain, liveness::enter(domain), platform::Deadline::never()))
-        return;
+bool semaphore_try_leave(SemaphoreCell& cell, Domain& domain, ThreadWord name) {
+    if (held_by(cell.lock, name))
+        return true; // a signal handler ended the thread inside: its permits come back
+    // lock(), not lock_inside(): that has patience.
+    if (!has_lock(cell, domain,
+                  lock(cell.lock, domain, name, platform::Deadline::poll(), OnDeath::inherit)))
+        return false;
     const Ledger ledger(cell, domain);
     if (Entry* entry = ledger.find(name); entry != nullptr)
         ledger.settle(*entry);
     unlock(cell.lock);
+    return true;
 }
 
 std::int64_t semaphore_value(SemaphoreCell& cell, Domain& domain) {

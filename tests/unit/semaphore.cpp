@@ -10,12 +10,16 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 namespace mp = multifork;
 namespace arena = multifork::arena;
@@ -153,41 +157,62 @@ BOOST_AUTO_TEST_CASE(permits_of_a_thread_that_ended_in_order_stay_taken) {
     BOOST_TEST(permits.value() == 3);
 }
 
-// A thread that has used up a permit stands in the ledger of a semaphore that others may drop.
-// While it settles that, the memory must not become something else.
-BOOST_AUTO_TEST_CASE(a_semaphore_is_not_freed_while_the_end_of_a_thread_settles_it) {
-    auto object =
+namespace {
+
+/// A semaphore in which the test's thread is as if it were stopped there, while another one that
+/// holds its permit ends.
+struct Occupied {
+    arena::Object object =
         arena::Object::make(core::semaphore_bytes(1), arena::Kind::semaphore, [](std::byte* bytes) {
             core::init_semaphore(*reinterpret_cast<core::SemaphoreCell*>(bytes), 1);
         });
-    auto& cell = *reinterpret_cast<core::SemaphoreCell*>(object.data());
+    core::SemaphoreCell& cell = *reinterpret_cast<core::SemaphoreCell*>(object.data());
     mp::liveness::Domain& domain = arena::tree_space().domain();
-    const auto heap_lock_has_waiters = [] {
-        const auto& lock = arena::tree_space().impl().heap.header().lock;
-        return (lock.word & mp::liveness::waiters_bit) != 0;
-    };
-    std::atomic<bool> acquired{false};
-    std::atomic<bool> dropped{false};
-    std::atomic<bool> go{false};
-    std::thread user([&] {
-        acquired = core::semaphore_acquire(cell, domain, mp::platform::Deadline::never());
-        go.wait(false);
-    });
-    support::wait_until([&] { return acquired.load(); });
-    static_cast<void>(core::lock(cell.lock, domain, mp::liveness::enter(domain),
-                                 mp::platform::Deadline::never(), core::OnDeath::inherit));
-    go = true;
-    go.notify_one();
-    support::wait_until([&] { return (cell.lock.word & mp::liveness::waiters_bit) != 0; });
-    std::thread dropper([&] {
-        object = {};
-        dropped = true;
-    });
-    support::wait_until([&] { return dropped || heap_lock_has_waiters(); });
-    BOOST_TEST(!dropped);
-    core::unlock(cell.lock);
-    user.join();
-    dropper.join();
+    std::thread user;
+
+    Occupied() {
+        std::atomic<int> tid{0};
+        std::atomic<bool> go{false};
+        user = std::thread([&] {
+            if (core::semaphore_acquire(cell, domain, mp::platform::Deadline::never()))
+                tid = ::gettid();
+            while (!go) { // not asleep: it sleeps when it waits for who is inside
+            }
+        });
+        support::wait_until([&] { return tid != 0; });
+        const int user_tid = tid;
+        static_cast<void>(core::lock(cell.lock, domain, mp::liveness::enter(domain),
+                                     mp::platform::Deadline::never(), core::OnDeath::inherit));
+        go = true;
+        support::wait_until_asleep(user_tid);
+    }
+};
+
+} // namespace
+
+// Without the heap's lock nothing could be made or dropped, and nobody could fork.
+BOOST_AUTO_TEST_CASE(the_end_of_a_thread_waits_for_who_is_inside_without_the_heap) {
+    Occupied semaphore;
+    arena::Object::make(100, arena::Kind::value, [](std::byte*) {}) = {};
+    core::unlock(semaphore.cell.lock);
+    semaphore.user.join();
+    BOOST_TEST(core::semaphore_value(semaphore.cell, semaphore.domain) == 0);
+    BOOST_TEST(semaphore.cell.total.load() == 0); // taken for good
+}
+
+// A thread that has used up a permit stands in the ledger of a semaphore that others may drop.
+// While it waits to settle that, the memory may become something else.
+BOOST_AUTO_TEST_CASE(a_semaphore_that_is_gone_is_not_settled) {
+    Occupied semaphore;
+    const std::uint64_t place = semaphore.object.offset();
+    semaphore.object = {};
+    const std::size_t bytes = core::semaphore_bytes(1);
+    const auto other = arena::Object::make(bytes, arena::Kind::value,
+                                           [&](std::byte* at) { std::memset(at, 0xAB, bytes); });
+    BOOST_TEST(other.offset() == place);
+    semaphore.user.join();
+    BOOST_TEST(std::all_of(other.data(), other.data() + bytes,
+                           [](std::byte b) { return b == std::byte{0xAB}; }));
 }
 
 BOOST_AUTO_TEST_CASE(a_permit_lasts_as_long_as_its_scope) {

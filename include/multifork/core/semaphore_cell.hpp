@@ -85,9 +85,10 @@ MULTIFORK_API void init_semaphore(SemaphoreCell& cell, std::int64_t initial) noe
 /// Whether the ledger names that thread; asked by the thread itself, without the lock.
 [[nodiscard]] MULTIFORK_API bool semaphore_knows(const SemaphoreCell& cell,
                                                  liveness::ThreadWord name) noexcept;
-/// Settles what `name`, which ends in an orderly way, still holds: it stays taken.
-MULTIFORK_API void semaphore_leave(SemaphoreCell& cell, liveness::Domain& domain,
-                                   liveness::ThreadWord name);
+/// Settles what the calling thread `name`, which ends in an orderly way, still holds: it stays
+/// taken. Waits for nobody. \return false while another thread is inside the semaphore
+[[nodiscard]] MULTIFORK_API bool semaphore_try_leave(SemaphoreCell& cell, liveness::Domain& domain,
+                                                     liveness::ThreadWord name);
 /// Permits free now, those of the dead included.
 [[nodiscard]] MULTIFORK_API std::int64_t semaphore_value(SemaphoreCell& cell,
                                                          liveness::Domain& domain);
