@@ -132,8 +132,13 @@ public:
         return *reinterpret_cast<HeapHeader*>(base_ + 512);
     }
     [[nodiscard]] ProcessRecord* records() const noexcept {
-        return reinterpret_cast<ProcessRecord*>(base_ +
-                                                process_table_offset(segment().thread_slots));
+        return reinterpret_cast<ProcessRecord*>(base_ + process_table_offset(shape_.thread_slots));
+    }
+    /// Records from here on were never used.
+    [[nodiscard]] std::uint32_t used_records() const noexcept {
+        // relaxed: whoever has come to know of a record knows of its place by the same way
+        const std::uint32_t high = header().process_high_water.load(std::memory_order_relaxed);
+        return high < shape_.process_slots ? high : shape_.process_slots;
     }
     [[nodiscard]] BlockHeader& block(std::uint64_t offset) const noexcept {
         return *reinterpret_cast<BlockHeader*>(base_ + offset);
@@ -202,11 +207,6 @@ private:
         // relaxed: whoever has come to know of a block knows of its top by the same way
         const std::uint64_t found = header().top.load(std::memory_order_relaxed);
         return found < shape_.bytes ? found : shape_.bytes;
-    }
-    [[nodiscard]] std::uint32_t used_records() const noexcept {
-        // relaxed: whoever has come to know of a record knows of its place by the same way
-        const std::uint32_t high = header().process_high_water.load(std::memory_order_relaxed);
-        return high < shape_.process_slots ? high : shape_.process_slots;
     }
 
     std::byte* base_;

@@ -174,9 +174,7 @@ SpaceUsage Space::usage() const {
 namespace {
 
 std::string name_of_pid(const Heap& heap, std::uint32_t pid) {
-    const std::uint32_t used =
-        std::min(heap.header().process_high_water.load(), heap.segment().process_slots);
-    for (std::uint32_t i = 0; i < used; ++i) {
+    for (std::uint32_t i = 0; i < heap.used_records(); ++i) {
         const ProcessRecord& record = heap.records()[i];
         if (record.serial == 0 || record.pid != pid)
             continue;

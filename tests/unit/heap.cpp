@@ -245,6 +245,17 @@ BOOST_AUTO_TEST_CASE(offsets_from_shared_memory_are_checked) {
     small.space().free(block);
 }
 
+BOOST_AUTO_TEST_CASE(slot_counts_are_not_read_from_shared_memory) {
+    support::SmallSpace small(1 << 20);
+    small.space().impl().set_process_name("itself");
+    const auto name = mp::liveness::enter(small.domain());
+    const auto* const records = small.heap().records();
+    small.heap().segment().thread_slots = 1;
+    small.heap().segment().process_slots = 0;
+    BOOST_TEST(small.heap().records() == records);
+    BOOST_TEST(small.space().process_name(name) == "itself");
+}
+
 BOOST_AUTO_TEST_CASE(threads_that_allocate_at_once_never_get_the_same_block) {
     support::SmallSpace small(8 << 20);
     constexpr int threads = 4;
