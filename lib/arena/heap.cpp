@@ -24,13 +24,15 @@ Heap::Heap(std::byte* base, const SegmentShape& shape, int fd, liveness::Domain&
     fd_inode_ = status.st_ino;
 }
 
-bool Heap::plausible(std::uint64_t offset) const noexcept {
+std::uint64_t Heap::size_at(std::uint64_t offset) const noexcept {
     const std::uint64_t end = top();
     if (offset % block_unit != 0 || offset < begin_ || offset >= end ||
         end - offset < 2 * block_unit)
-        return false;
-    const std::uint64_t size = block(offset).size;
-    return size >= 2 * block_unit && size <= end - offset && size_class(size).bytes == size;
+        return 0;
+    // volatile: once, so that what is returned is what was checked
+    const std::uint64_t size = *static_cast<const volatile std::uint64_t*>(&block(offset).size);
+    return size >= 2 * block_unit && size <= end - offset && size_class(size).bytes == size ? size
+                                                                                            : 0;
 }
 
 void Heap::give_to_process(std::uint64_t offset, ProcessId process) noexcept {

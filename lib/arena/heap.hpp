@@ -148,8 +148,12 @@ public:
         return (ring_block / block_unit) << 32 | ring_tag |
                (block(ring_block).serial & (ring_tag - 1));
     }
-    /// Whether a block begins at this offset, as far as can be told from garbage.
-    [[nodiscard]] bool plausible(std::uint64_t offset) const noexcept;
+    /// The size of the block that begins at this offset, as far as can be told from garbage; 0:
+    /// none does. To be asked for once and kept: the next look may find another one.
+    [[nodiscard]] std::uint64_t size_at(std::uint64_t offset) const noexcept;
+    [[nodiscard]] bool plausible(std::uint64_t offset) const noexcept {
+        return size_at(offset) != 0;
+    }
     /// Between these offsets lie the blocks.
     [[nodiscard]] std::uint64_t first_block() const noexcept { return begin_; }
     [[nodiscard]] std::uint64_t end_of_blocks() const noexcept { return top(); }
@@ -161,7 +165,7 @@ private:
     [[nodiscard]] std::uint64_t carve(SizeClass wanted);
     [[nodiscard]] std::uint64_t take_larger(SizeClass wanted) noexcept;
     [[nodiscard]] std::uint64_t take_any(SizeClass wanted) noexcept;
-    void give_back_rest(std::uint64_t at, SizeClass wanted) noexcept;
+    void give_back_rest(std::uint64_t at, std::uint64_t size, SizeClass wanted) noexcept;
     void join_free() noexcept;
     void divide_free(std::uint64_t from, std::uint64_t end) noexcept;
     void reserve(std::uint64_t end);
@@ -179,6 +183,7 @@ private:
     void free_holds_of(std::uint64_t message) noexcept;
     [[nodiscard]] bool is_orphan(std::uint64_t hold) const noexcept;
     [[nodiscard]] bool still_reachable(std::uint64_t block) const noexcept;
+    [[nodiscard]] bool is_pipe(std::uint64_t block) const noexcept;
     [[nodiscard]] core::PipeCell& pipe_in(std::uint64_t block) const noexcept {
         return *reinterpret_cast<core::PipeCell*>(base_ + block + sizeof(BlockHeader));
     }
@@ -191,15 +196,14 @@ private:
     void rebuild() noexcept;
     [[nodiscard]] bool is_gone(const ProcessRecord& record) const noexcept;
     void sweep_locked() noexcept;
-    [[nodiscard]] bool is_settled(std::uint64_t block, liveness::ThreadWord name) noexcept;
-    /// Goes through all blocks, from the first to the last.
+    [[nodiscard]] bool is_settled(std::uint64_t block, std::uint64_t size,
+                                  liveness::ThreadWord name) noexcept;
+    /// Goes through all blocks, from the first to the last: `visit(offset, size)`.
     template <class Visit>
     void walk(Visit visit) const noexcept {
-        for (std::uint64_t at = begin_; plausible(at);) {
-            const std::uint64_t size = block(at).size;
-            visit(at);
-            at += size;
-        }
+        std::uint64_t size = 0;
+        for (std::uint64_t at = begin_; (size = size_at(at)) != 0; at += size)
+            visit(at, size);
     }
 
     [[nodiscard]] int set_pages_aside(std::uint64_t from, std::uint64_t length) const noexcept;

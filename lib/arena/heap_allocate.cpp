@@ -81,11 +81,11 @@ std::uint64_t Heap::allocate(std::size_t bytes, Kind kind) {
         compiler_barrier();
         made.owner.store(me, relaxed); // COMMIT: dies the thread now, a sweep frees the block
         compiler_barrier();
-        header().bytes_used += made.size;
+        header().bytes_used += size_at(at);
         ++header().blocks_used;
     }
     if (zero)
-        std::memset(base_ + at + sizeof(BlockHeader), 0, block(at).size - sizeof(BlockHeader));
+        std::memset(base_ + at + sizeof(BlockHeader), 0, wanted.bytes - sizeof(BlockHeader));
     // release: pairs with the acquire in settle_semaphores()
     block(at).kind.store(kind, std::memory_order_release);
     return at;
@@ -96,7 +96,7 @@ std::uint64_t Heap::take_free(SizeClass wanted) noexcept {
     const std::uint64_t at = list;
     if (at == 0)
         return 0;
-    if (!plausible(at) || block(at).size != wanted.bytes || block(at).owner.load(relaxed) != 0) {
+    if (size_at(at) != wanted.bytes || block(at).owner.load(relaxed) != 0) {
         list = 0; // overwritten: forget the list rather than hand out somebody's memory
         return 0;
     }
@@ -146,29 +146,32 @@ std::uint64_t Heap::carve(SizeClass wanted) {
 
 std::uint64_t Heap::take_larger(SizeClass wanted) noexcept {
     for (std::size_t index = wanted.index + 1; index < size_classes; ++index) {
-        const std::uint64_t at = header().free_heads[index];
-        if (at == 0 || !plausible(at))
+        const std::uint64_t size = size_at(header().free_heads[index]);
+        if (size <= wanted.bytes) // no block there, or not one of this list
             continue;
-        const std::uint64_t taken = take_free({index, block(at).size});
+        const std::uint64_t taken = take_free({index, size});
         if (taken == 0)
             continue;
-        const std::uint64_t rest = block(taken).size - wanted.bytes;
-        if (rest >= 2 * block_unit && block(taken).pages_released == 0)
-            give_back_rest(taken, wanted);
+        if (size - wanted.bytes >= 2 * block_unit && block(taken).pages_released == 0)
+            give_back_rest(taken, size, wanted);
         return taken;
     }
     return 0;
 }
 
 /// Cuts a free block, which is in no list, down to size.
-void Heap::give_back_rest(std::uint64_t at, SizeClass wanted) noexcept {
-    const std::uint64_t end = at + block(at).size;
+void Heap::give_back_rest(std::uint64_t at, std::uint64_t size, SizeClass wanted) noexcept {
+    const std::uint64_t end = at + size;
     divide_free(at + wanted.bytes, end);
     compiler_barrier();
     block(at).size = wanted.bytes; // COMMIT
     compiler_barrier();
-    for (std::uint64_t rest = at + wanted.bytes; rest < end; rest += block(rest).size) {
-        std::uint64_t& list = header().free_heads[size_class(block(rest).size).index];
+    std::uint64_t made = 0;
+    for (std::uint64_t rest = at + wanted.bytes; rest < end; rest += made) {
+        made = size_at(rest);
+        if (made == 0) // overwritten
+            return;
+        std::uint64_t& list = header().free_heads[size_class(made).index];
         block(rest).next = list;
         list = rest;
     }
@@ -182,21 +185,24 @@ std::uint64_t Heap::take_any(SizeClass wanted) noexcept {
 /// Divides each run of free neighbours anew, into blocks as large as they can be; the lists are
 /// made anew. Only when nothing else helps: it walks over all blocks.
 void Heap::join_free() noexcept {
-    const auto is_free = [&](std::uint64_t at) {
+    const auto free_at = [&](std::uint64_t at) -> std::uint64_t {
+        const std::uint64_t size = size_at(at);
         // Released pages read as zero and have to be set aside again: such blocks are large enough.
-        return plausible(at) && block(at).owner.load(relaxed) == 0 && block(at).pages_released == 0;
+        return size != 0 && block(at).owner.load(relaxed) == 0 && block(at).pages_released == 0
+                   ? size
+                   : 0;
     };
-    for (std::uint64_t at = begin_; plausible(at); at += block(at).size) {
+    std::uint64_t size = 0;
+    for (std::uint64_t at = begin_; (size = size_at(at)) != 0; at += size) {
         std::uint64_t end = at;
-        while (is_free(end))
-            end += block(end).size;
+        while (const std::uint64_t free = free_at(end))
+            end += free;
         if (end == at)
             continue;
         // From the last block to the first: at each moment a walk that comes upon an old block or a
         // new one gets to the end of the run.
         divide_free(at, end);
-        while (at + block(at).size < end)
-            at += block(at).size;
+        size = end - at;
     }
     rebuild();
 }

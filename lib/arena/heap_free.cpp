@@ -24,27 +24,30 @@ constexpr std::uint64_t release_pages_above = 16ull << 20;
 void Heap::put_free(std::uint64_t offset) noexcept {
     BlockHeader& freed = block(offset);
     HeapHeader& heap = header();
+    const std::uint64_t size = size_at(offset);
+    if (size == 0) // overwritten: in none of the lists
+        return;
     if (freed.kind.load(relaxed) == Kind::hold)
         let_go(offset);
     else if (freed.kind.load(relaxed) == Kind::bytes && freed.first_hold != 0)
         free_holds_of(offset);
-    if (freed.size > release_pages_above) {
+    if (size > release_pages_above) {
         const std::uint64_t from = page_up(offset + sizeof(BlockHeader));
-        const std::uint64_t to = (offset + freed.size) / page_bytes * page_bytes;
+        const std::uint64_t to = (offset + size) / page_bytes * page_bytes;
         if (::madvise(base_ + from, to - from, MADV_REMOVE) == 0) {
             // What the pages did not cover has to be zeroed by hand.
             std::memset(base_ + offset + sizeof(BlockHeader), 0,
                         from - offset - sizeof(BlockHeader));
-            std::memset(base_ + to, 0, offset + freed.size - to);
+            std::memset(base_ + to, 0, offset + size - to);
             freed.pages_released = 1;
         }
     }
     compiler_barrier();
     freed.owner.store(0, relaxed); // COMMIT
     compiler_barrier();
-    heap.bytes_used -= freed.size;
+    heap.bytes_used -= size;
     --heap.blocks_used;
-    std::uint64_t& list = heap.free_heads[size_class(freed.size).index];
+    std::uint64_t& list = heap.free_heads[size_class(size).index];
     freed.next = list;
     list = offset;
 }
@@ -66,13 +69,13 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
     if (kind != Kind::message_ring && kind != Kind::pipe)
         return;
     const std::uint64_t before = kind == Kind::pipe ? sizeof(core::PipeCell) : 0;
-    if (block(ring_block).size < sizeof(BlockHeader) + before + sizeof(core::RingHeader))
+    const std::uint64_t size = size_at(ring_block);
+    if (size < sizeof(BlockHeader) + before + sizeof(core::RingHeader))
         return;
     auto& ring =
         *reinterpret_cast<core::RingHeader*>(base_ + ring_block + sizeof(BlockHeader) + before);
     const std::uint64_t owner = owner_ring(ring_block);
-    const std::uint64_t room =
-        block(ring_block).size - sizeof(BlockHeader) - before - sizeof(core::RingHeader);
+    const std::uint64_t room = size - sizeof(BlockHeader) - before - sizeof(core::RingHeader);
     for (std::uint64_t at = 0; at + message_slot_bytes <= room; at += message_slot_bytes) {
         auto& slot = *reinterpret_cast<MessageSlot*>(ring.slots() + at);
         // The owner word decides: a block that was freed, or freed and used again, is not this
@@ -89,7 +92,7 @@ void Heap::free_messages_of(std::uint64_t ring_block) noexcept {
 /// Whatever block says that it is the queue's, or container's, is.
 void Heap::free_all_of(std::uint64_t ring_block) noexcept {
     const std::uint64_t owner = owner_ring(ring_block);
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t) {
         if (block(at).owner.load(relaxed) == owner)
             put_free(at);
     });
@@ -111,7 +114,9 @@ void Heap::free_elements_of(std::uint64_t container) noexcept {
         return;
     // Any word of the table may be that of a block; the owner word decides.
     const auto* const words = reinterpret_cast<const std::uint64_t*>(base_ + table);
-    const std::uint64_t size = block(table - sizeof(BlockHeader)).size;
+    const std::uint64_t size = size_at(table - sizeof(BlockHeader));
+    if (size == 0) // overwritten
+        return;
     for (std::uint64_t i = 0; i < (size - sizeof(BlockHeader)) / sizeof(std::uint64_t); ++i)
         if (words[i] != table && is_its(words[i]))
             put_free(words[i] - sizeof(BlockHeader));
@@ -121,7 +126,7 @@ void Heap::free_elements_of(std::uint64_t container) noexcept {
 void Heap::keep_only(std::uint64_t ring_block, std::span<const std::uint64_t> in_use) noexcept {
     Locked hold(*this);
     const std::uint64_t owner = owner_ring(ring_block);
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t) {
         if (block(at).owner.load(relaxed) == owner &&
             !std::binary_search(in_use.begin(), in_use.end(), at + sizeof(BlockHeader)))
             put_free(at);
@@ -130,7 +135,7 @@ void Heap::keep_only(std::uint64_t ring_block, std::span<const std::uint64_t> in
 
 bool Heap::still_reachable(std::uint64_t offset) const noexcept {
     const BlockHeader& dropped = block(offset);
-    if (dropped.kind.load(relaxed) == Kind::pipe)
+    if (is_pipe(offset))
         return anybody_holds(pipe_in(offset));
     if (dropped.holds != 0)
         return true;

@@ -25,11 +25,11 @@ void Heap::rebuild() noexcept {
     heap.retired_head = 0;
     heap.bytes_used = 0;
     heap.blocks_used = 0;
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t size) {
         BlockHeader& found = block(at);
         const std::uint64_t owner = found.owner.load(relaxed);
         if (owner != 0) {
-            heap.bytes_used += found.size;
+            heap.bytes_used += size;
             ++heap.blocks_used;
             if (found.kind.load(relaxed) != Kind::bytes)
                 found.holds = 0;
@@ -37,11 +37,11 @@ void Heap::rebuild() noexcept {
         if (owner != 0 && owner != retired)
             return;
         std::uint64_t& list =
-            owner == 0 ? heap.free_heads[size_class(found.size).index] : heap.retired_head;
+            owner == 0 ? heap.free_heads[size_class(size).index] : heap.retired_head;
         found.next = list;
         list = at;
     });
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t) {
         if (block(at).kind.load(relaxed) != Kind::hold || block(at).owner.load(relaxed) == 0)
             return;
         const HoldRecord& hold = hold_in(at);
@@ -83,7 +83,7 @@ void Heap::sweep_locked() noexcept {
                                 return serial != 0 && owner_process(serial) == owner;
                             });
     };
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t) {
         const std::uint64_t owner = block(at).owner.load(relaxed);
         const std::uint64_t tag = owner & owner_tag_mask;
         if (owner == 0)
@@ -98,7 +98,7 @@ void Heap::sweep_locked() noexcept {
             retire_or_free(at);
     });
     // After the messages: a hold may lie before the message that it belonged to.
-    walk([&](std::uint64_t at) {
+    walk([&](std::uint64_t at, std::uint64_t) {
         if ((block(at).owner.load(relaxed) & owner_tag_mask) == ring_tag && is_orphan(at))
             put_free(at);
     });
@@ -108,15 +108,14 @@ void Heap::sweep_locked() noexcept {
 // All under the heap's lock: without it a semaphore that was found might be freed, and its bytes be
 // somebody's message, before it is settled. A semaphore's own lock is only tried there: its holder
 // may be stopped, and nobody but those who need that semaphore should wait for it.
-bool Heap::is_settled(std::uint64_t at, liveness::ThreadWord name) noexcept {
+bool Heap::is_settled(std::uint64_t at, std::uint64_t size, liveness::ThreadWord name) noexcept {
     // acquire: pairs with the release in allocate()
     if (block(at).kind.load(std::memory_order_acquire) != Kind::semaphore ||
         block(at).owner.load(relaxed) == 0)
         return true;
     auto& cell = *reinterpret_cast<core::SemaphoreCell*>(base_ + at + sizeof(BlockHeader));
-    const std::uint64_t room =
-        (block(at).size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
-        sizeof(core::SemaphoreCell::Entry);
+    const std::uint64_t room = (size - sizeof(BlockHeader) - sizeof(core::SemaphoreCell)) /
+                               sizeof(core::SemaphoreCell::Entry);
     return cell.capacity > room || !core::semaphore_knows(cell, name) ||
            core::semaphore_try_leave(cell, domain_, name);
 }
@@ -127,8 +126,8 @@ void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
         ObjectUse busy; // the first in which somebody was
         {
             Locked hold(*this);
-            walk([&](std::uint64_t at) {
-                if (!is_settled(at, name) && busy.block == 0)
+            walk([&](std::uint64_t at, std::uint64_t size) {
+                if (!is_settled(at, size, name) && busy.block == 0)
                     busy = {at, block(at).serial};
             });
         }
@@ -137,7 +136,8 @@ void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
         // Of this one alone, rather than by a walk each time. It may be freed meanwhile.
         const auto is_still_busy = [&] {
             Locked hold(*this);
-            return is_in_use(busy) && !is_settled(busy.block, name);
+            const std::uint64_t size = size_at(busy.block);
+            return size != 0 && is_in_use(busy) && !is_settled(busy.block, size, name);
         };
         do
             std::this_thread::sleep_for(pause);

@@ -41,6 +41,12 @@ void tell_sleepers(PipeCell& pipe) noexcept {
 
 } // namespace
 
+bool Heap::is_pipe(std::uint64_t offset) const noexcept {
+    // acquire: pairs with the release in allocate()
+    return size_at(offset) >= sizeof(BlockHeader) + sizeof(PipeCell) + sizeof(core::RingHeader) &&
+           block(offset).kind.load(std::memory_order_acquire) == Kind::pipe;
+}
+
 Heap::Life Heap::life_of(std::uint64_t entry) const noexcept {
     const std::uint32_t index = core::pipe_entry_record(entry);
     if (index >= used_records())
@@ -96,9 +102,7 @@ Heap::PipeEntry Heap::join_pipe(std::uint64_t offset, ProcessId process,
 
 Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEntry from) noexcept {
     Locked hold(*this);
-    if (!plausible(offset) || block(offset).owner.load(relaxed) == 0 ||
-        block(offset).kind.load(std::memory_order_acquire) != Kind::pipe ||
-        block(offset).size < sizeof(BlockHeader) + sizeof(PipeCell) + sizeof(core::RingHeader) ||
+    if (!is_pipe(offset) || block(offset).owner.load(relaxed) == 0 ||
         from.index >= PipeCell::capacity || (from.word & core::pipe_travels_bit) == 0)
         return {};
     PipeCell& pipe = pipe_in(offset);
@@ -117,7 +121,7 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEn
 
 void Heap::leave_pipe(std::uint64_t offset, PipeEntry entry) noexcept {
     Locked hold(*this);
-    if (entry.word == 0 || entry.index >= PipeCell::capacity || !plausible(offset))
+    if (entry.word == 0 || entry.index >= PipeCell::capacity || !is_pipe(offset))
         return;
     PipeCell& pipe = pipe_in(offset);
     if (pipe.entries[entry.index].load(relaxed) != entry.word)

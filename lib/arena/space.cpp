@@ -154,9 +154,8 @@ void Space::keep_only(std::uint64_t ring_offset, std::span<const std::uint64_t> 
 }
 
 std::byte* Space::checked(std::uint64_t offset, std::size_t bytes) const {
-    const std::uint64_t block = offset - sizeof(BlockHeader);
-    if (!impl_->heap.plausible(block) ||
-        impl_->heap.block(block).size - sizeof(BlockHeader) < bytes)
+    const std::uint64_t size = impl_->heap.size_at(offset - sizeof(BlockHeader));
+    if (size == 0 || size - sizeof(BlockHeader) < bytes)
         throw CorruptSharedMemory(fmt::format("shared memory says that {} bytes lie at {:#x}, "
                                               "where no such block is: it was overwritten; "
                                               "look for a process that writes where it should not",

@@ -1,11 +1,13 @@
 #include <multifork/error.hpp>
 
+#include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/small_space.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -243,6 +245,31 @@ BOOST_AUTO_TEST_CASE(offsets_from_shared_memory_are_checked) {
     refused(~std::uint64_t{0}, 1);
     refused(std::uint64_t{1} << 63, 1);
     small.space().free(block);
+}
+
+// What was checked is what counts, not a second look.
+BOOST_AUTO_TEST_CASE(a_size_that_changes_meanwhile_lets_no_length_pass,
+                     *boost::unit_test::label("no_tsan")) {
+    support::SmallSpace small(1 << 20);
+    const std::uint64_t at = small.space().allocate(1000, arena::Kind::bytes);
+    const std::atomic_ref<std::uint64_t> size(small.heap().block(at - header_bytes).size);
+    const std::uint64_t right = size;
+    std::atomic<bool> go_on{true};
+    std::thread spoiler([&] {
+        while (go_on)
+            size = size == 0 ? right : 0;
+    });
+    bool passed = false;
+    for (int i = 0; i < support::scaled(100'000); ++i)
+        try {
+            static_cast<void>(small.space().checked(at, std::size_t{1} << 40));
+            passed = true;
+        } catch (const mp::CorruptSharedMemory&) {
+        }
+    go_on = false;
+    spoiler.join();
+    size = right;
+    BOOST_TEST(!passed);
 }
 
 BOOST_AUTO_TEST_CASE(slot_counts_are_not_read_from_shared_memory) {
