@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include <exception>
+
 // What all parts of the heap share, and blocks going from owner to owner. Allocating, freeing and
 // what happens after a death have files of their own.
 
@@ -33,6 +35,15 @@ std::uint64_t Heap::size_at(std::uint64_t offset) const noexcept {
     const std::uint64_t size = *static_cast<const volatile std::uint64_t*>(&block(offset).size);
     return size >= 2 * block_unit && size <= end - offset && size_class(size).bytes == size ? size
                                                                                             : 0;
+}
+
+bool Heap::attached() const noexcept {
+    try {
+        static_cast<void>(liveness::enter(domain_));
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
 }
 
 void Heap::give_to_process(std::uint64_t offset, ProcessId process) noexcept {

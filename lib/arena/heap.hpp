@@ -28,8 +28,9 @@ using platform::compiler_barrier;
 /// The allocator over one segment's blocks (layout.hpp): first what is shared, then who may do
 /// what.
 ///
-/// All operations take the heap's lock, and a death inside any of them leaves blocks whose `owner`
-/// words say the truth, and derived lists that the next locker makes anew.
+/// All operations take the heap's lock, for which a thread needs a name: see attached(). A death
+/// inside any of them leaves blocks whose `owner` words say the truth, and derived lists that the
+/// next locker makes anew.
 class Heap {
 public:
     /// \param fd  of the segment, to have pages set aside; may be closed later by the user's own
@@ -74,7 +75,8 @@ public:
     [[nodiscard]] Holders pipe_holders(const core::PipeCell& pipe, core::PipeRole role,
                                        liveness::Sleep* sleep) const noexcept;
     /// Whether certainly nobody holds that end: nobody will ever again.
-    [[nodiscard]] bool pipe_is_deserted(std::uint64_t block, core::PipeRole role) noexcept;
+    /// \throws TooManyThreads, Error
+    [[nodiscard]] bool pipe_is_deserted(std::uint64_t block, core::PipeRole role);
     /// @}
 
     /// \name Holds; see holds.cpp
@@ -160,6 +162,10 @@ public:
 
 private:
     class Locked;
+    /// Whether the calling thread has a name here, or gets one. Without one (no slot is left, or no
+    /// memory for its names) it cannot take the lock: what must not throw then does nothing, and
+    /// what it leaves is swept when the process has ended.
+    [[nodiscard]] bool attached() const noexcept;
 
     [[nodiscard]] std::uint64_t take_free(SizeClass wanted) noexcept;
     [[nodiscard]] std::uint64_t carve(SizeClass wanted);

@@ -53,6 +53,8 @@ void Heap::put_free(std::uint64_t offset) noexcept {
 }
 
 void Heap::free_own(std::uint64_t offset) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     if (!plausible(offset))
         return;
@@ -192,6 +194,8 @@ void Heap::free_unreachable_once() noexcept {
 }
 
 void Heap::drop(std::uint64_t offset, ProcessId process) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     if (!plausible(offset) || block(offset).owner.load(relaxed) != owner_process(process.serial))
         return;

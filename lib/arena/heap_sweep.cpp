@@ -51,6 +51,8 @@ void Heap::rebuild() noexcept {
 }
 
 void Heap::sweep() noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     sweep_locked();
 }

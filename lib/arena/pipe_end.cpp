@@ -220,7 +220,7 @@ void PipeEnd::wake_who_is_inside() noexcept {
 Heap::Holders PipeEnd::peers(liveness::Sleep* sleep) const noexcept {
     return tree_space().impl().heap.pipe_holders(cell_, other(), sleep);
 }
-bool PipeEnd::deserted() const noexcept {
+bool PipeEnd::deserted() const {
     return tree_space().impl().heap.pipe_is_deserted(block(), other());
 }
 

@@ -76,8 +76,8 @@ public:
 
     /// Who holds the other end.
     [[nodiscard]] Heap::Holders peers(liveness::Sleep* sleep) const noexcept;
-    /// Whether certainly nobody holds the other end.
-    [[nodiscard]] bool deserted() const noexcept;
+    /// Whether certainly nobody holds the other end. \throws TooManyThreads, Error
+    [[nodiscard]] bool deserted() const;
 
 private:
     friend struct PipeEnds;

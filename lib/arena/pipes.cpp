@@ -120,6 +120,8 @@ Heap::PipeEntry Heap::adopt_pipe(std::uint64_t offset, ProcessId process, PipeEn
 }
 
 void Heap::leave_pipe(std::uint64_t offset, PipeEntry entry) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     if (entry.word == 0 || entry.index >= PipeCell::capacity || !is_pipe(offset))
         return;
@@ -165,7 +167,7 @@ Heap::Holders Heap::pipe_holders(const PipeCell& pipe, core::PipeRole role,
     return found;
 }
 
-bool Heap::pipe_is_deserted(std::uint64_t offset, core::PipeRole role) noexcept {
+bool Heap::pipe_is_deserted(std::uint64_t offset, core::PipeRole role) {
     Locked hold(*this);
     return pipe_holders(pipe_in(offset), role, nullptr).living == 0;
 }

@@ -83,18 +83,24 @@ void Heap::end_birth(ProcessId process) noexcept {
 }
 
 void Heap::doubt_birth(ProcessId process) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     if (is_current(process))
         records()[process.record].parent_pid.store(0, relaxed);
 }
 
 void Heap::say_pid(ProcessId process, std::uint32_t pid) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this); // a sweep by another thread may end the record of a child that has ended
     if (is_current(process))
         records()[process.record].pid.store(pid, relaxed);
 }
 
 void Heap::end_process(ProcessId process) noexcept {
+    if (!attached())
+        return;
     Locked hold(*this);
     if (!is_current(process))
         return;

@@ -1,3 +1,4 @@
+#include <multifork/core/pipe_cell.hpp>
 #include <multifork/error.hpp>
 
 #include "support/children.hpp"
@@ -245,6 +246,40 @@ BOOST_AUTO_TEST_CASE(offsets_from_shared_memory_are_checked) {
     refused(~std::uint64_t{0}, 1);
     refused(std::uint64_t{1} << 63, 1);
     small.space().free(block);
+}
+
+// Destructors come to these, in threads that have never used the space.
+BOOST_AUTO_TEST_CASE(what_must_not_throw_does_nothing_in_a_thread_without_a_slot) {
+    support::SmallSpace small(1 << 20, 1);
+    arena::Heap& heap = small.heap();
+    const arena::ProcessId self = small.space().impl().self();
+    const std::uint64_t own = heap.allocate(100, arena::Kind::bytes);
+    const std::uint64_t object = heap.allocate(100, arena::Kind::value);
+    heap.give_to_process(object, self);
+    const std::uint64_t pipe =
+        heap.allocate(sizeof(mp::core::PipeCell) + sizeof(mp::core::RingHeader), arena::Kind::pipe);
+    const auto end = heap.join_pipe(pipe, self, 1);
+    bool told = false;
+    std::thread([&] {
+        heap.free_own(own);
+        heap.drop(object, self);
+        heap.leave_pipe(pipe, end);
+        heap.sweep();
+        heap.say_pid(self, 1);
+        heap.doubt_birth(self);
+        heap.end_process(self);
+        told = support::throws<mp::TooManyThreads>(
+            [&] { static_cast<void>(heap.pipe_is_deserted(pipe, mp::core::PipeRole::reader)); });
+    }).join();
+    BOOST_TEST(told);
+    BOOST_TEST(heap.is_current(self));
+    BOOST_TEST(small.space().usage().blocks_used == 3U);
+    BOOST_TEST(!heap.pipe_is_deserted(pipe, mp::core::PipeRole::reader));
+    heap.leave_pipe(pipe, end);
+    heap.drop(object, self);
+    heap.free_own(pipe);
+    heap.free_own(own);
+    BOOST_TEST(small.space().usage().blocks_used == 0U);
 }
 
 // What was checked is what counts, not a second look.
