@@ -40,8 +40,10 @@ Scenario put_three(const char* name, std::uint64_t items, std::size_t consumers)
     Scenario scenario = putting<Kind>(world, name, items);
     scenario.operation = [world] {
         std::vector<typename Kind::Type> three;
-        for (std::uint64_t i = 0; i < batch; ++i)
-            three.push_back(Kind::make(from_victim + i));
+        for (std::uint64_t i = 0; i < batch; ++i) {
+            const typename Kind::Type item = Kind::make(from_victim + i);
+            three.push_back(item); // a copy: GCC 12 warns of the move of a string, without a reason
+        }
         static_cast<void>(world->queue->put_many(three));
     };
     for (std::size_t i = 0; i < consumers; ++i)
