@@ -130,35 +130,42 @@ void PoolCore::Impl::bury(std::uint32_t seat, std::vector<Finished>& finished) {
                    finished);
         return;
     }
-    if (options.start_on_demand)
-        return; // start_missing() will, if need be
-    try {
-        const OtherSignals as_in_the_beginning(signals);
-        start_worker(seat);
-    } catch (...) { // the copy of an initializer's argument may throw anything
-        break_pool(fmt::format("a worker of a pool ended and no other could be started: {}",
-                               text_of(std::current_exception())),
-                   finished);
-    }
+    if (!options.start_on_demand) // else start_missing() does, if need be
+        want_worker(seat);
 }
 
-bool PoolCore::Impl::start_missing(std::vector<Finished>& finished) {
+void PoolCore::Impl::want_worker(std::uint32_t seat) {
+    vacant.push_back(seat);
+    workers[seat].to_start = true;
+}
+
+bool PoolCore::Impl::start_missing() {
     bool found = false;
-    for (std::uint32_t seat = 0; seat < view.shape.seats && lacks_workers(); ++seat) {
-        if (workers[seat].process)
-            continue;
-        found = true;
+    for (std::uint32_t seat = 0; seat < view.shape.seats && lacks_workers(); ++seat)
+        if (!workers[seat].process && !workers[seat].to_start) {
+            want_worker(seat);
+            found = true;
+        }
+    return found;
+}
+
+void PoolCore::Impl::start_workers(std::vector<Finished>& finished) {
+    for (const std::uint32_t seat : std::exchange(vacant, {})) {
+        {
+            const std::scoped_lock hold(mutex);
+            workers[seat].to_start = false;
+            if (stopping || life == Life::terminated || life == Life::broken)
+                continue;
+        }
         try {
             const OtherSignals as_in_the_beginning(signals);
             start_worker(seat);
-        } catch (...) {
-            break_pool(fmt::format("a worker of a pool could not be started: {}",
-                                   text_of(std::current_exception())),
-                       finished);
-            break;
+        } catch (...) { // the copy of an initializer's argument may throw anything
+            const std::string why = text_of(std::current_exception());
+            const std::scoped_lock hold(mutex);
+            break_pool(fmt::format("a worker of a pool could not be started: {}", why), finished);
         }
     }
-    return found;
 }
 
 void PoolCore::Impl::give_up(std::uint32_t slot, const WorkerEnd& worker, bool killed_late,

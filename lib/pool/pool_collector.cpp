@@ -52,6 +52,7 @@ void PoolCore::Impl::collect() {
     unsigned looks = 0;
     for (;;) {
         const bool found = look(finished);
+        start_workers(finished);
         complete(finished);
         if (ended) { // nobody else writes it
             const std::scoped_lock hold(mutex);
@@ -79,6 +80,7 @@ void PoolCore::Impl::collect() {
             until = next_look();
             return false;
         });
+        start_workers(finished);
         complete(finished);
         looks = 0;
     }
@@ -117,7 +119,7 @@ bool PoolCore::Impl::look(std::vector<Finished>& finished) {
             kill_late();
         if (life == Life::open || life == Life::closed) {
             count = fill_slots();
-            found |= start_missing(finished);
+            found |= start_missing();
             if (life == Life::closed && unfinished == 0 && !stopping) {
                 stopping = found = true;
                 core::task_stop(view);

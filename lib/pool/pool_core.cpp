@@ -109,10 +109,14 @@ std::shared_ptr<PoolCore> PoolCore::start(std::int64_t workers, const PoolOption
     return core;
 }
 
+// What users wrote runs on the way: copies of an initializer's arguments, handlers of forks. It may
+// need this pool, or wait for somebody who does.
 void PoolCore::Impl::start_worker(std::uint32_t seat) {
     core::seat_clear(view, seat);
-    Worker& worker = workers[seat];
-    worker = Worker{};
+    {
+        const std::scoped_lock hold(mutex);
+        workers[seat] = Worker{};
+    }
     ProcessOptions how;
     how.name = fmt::format("{}PoolWorker-{}", prefix_of(method), ++workers_named);
     how.daemon = true; // it ends with this process, however that ends
@@ -122,14 +126,16 @@ void PoolCore::Impl::start_worker(std::uint32_t seat) {
                                       ? static_cast<std::uint64_t>(*options.max_tasks_per_worker)
                                       : 0);
     process.start();
-    worker.process.emplace(std::move(process));
+    const std::scoped_lock hold(mutex);
+    workers[seat].process.emplace(std::move(process));
 }
 
 bool PoolCore::Impl::lacks_workers() const {
     if (!options.start_on_demand)
         return false;
-    const auto there = std::count_if(workers.begin(), workers.end(),
-                                     [](const Worker& w) { return w.process.has_value(); });
+    const auto there = std::count_if(workers.begin(), workers.end(), [](const Worker& w) {
+        return w.process.has_value() || w.to_start;
+    });
     return static_cast<std::size_t>(there) < std::min(unfinished, workers.size());
 }
 

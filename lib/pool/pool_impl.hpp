@@ -35,6 +35,7 @@ struct PoolCore::Impl {
         std::uint32_t done_head = 0; // entries of its ring that were read
         bool seen_ready = false;
         bool was_late = false; // killed, because its task's time was up
+        bool to_start = false; // there is to be one, as soon as the mutex is free
     };
     /// A task with what came of it, for when the mutex is not held.
     struct Finished {
@@ -79,6 +80,7 @@ struct PoolCore::Impl {
 
     // Of the collector's thread alone:
     std::vector<std::uint32_t> read_slots;          // to be freed at the next look
+    std::vector<std::uint32_t> vacant;              // seats of workers that are to be started
     std::vector<std::shared_ptr<MapJob>> with_news; // their progress is to be told
 
     std::thread collector;
@@ -94,7 +96,6 @@ struct PoolCore::Impl {
     std::size_t accept(std::shared_ptr<PoolTask> task);
     /// All of them, or none if it throws.
     std::size_t accept_all(const std::vector<std::shared_ptr<PoolTask>>& tasks);
-    void start_worker(std::uint32_t seat);
     /// Of a pool that starts them on demand: whether there is more work than workers.
     [[nodiscard]] bool lacks_workers() const;
     /// Puts pending tasks into free slots. \return how many
@@ -118,7 +119,9 @@ struct PoolCore::Impl {
     bool hear(std::uint32_t seat, std::vector<Finished>& finished);
     void take_result(std::uint32_t slot, std::vector<Finished>& finished);
     bool bury_dead(std::vector<Finished>& finished);
-    bool start_missing(std::vector<Finished>& finished);
+    /// Without the mutex there will be one.
+    void want_worker(std::uint32_t seat);
+    bool start_missing();
     void bury(std::uint32_t seat, std::vector<Finished>& finished);
     void give_up(std::uint32_t slot, const WorkerEnd& end, bool killed_late,
                  std::vector<Finished>& finished);
@@ -140,6 +143,9 @@ struct PoolCore::Impl {
                      std::vector<Finished>& finished);
 
     // ---- without the mutex
+    void start_worker(std::uint32_t seat);
+    /// Those that are wanted.
+    void start_workers(std::vector<Finished>& finished);
     void complete(std::vector<Finished>& finished);
 };
 

@@ -13,9 +13,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,6 +28,18 @@ namespace support = multifork::test;
 using support::square;
 
 namespace {
+
+/// Asks a pool when it is copied, if there is one.
+struct Asks {
+    mp::Pool** pool;
+    explicit Asks(mp::Pool** of) : pool(of) {}
+    Asks(const Asks& other) : pool(other.pool) {
+        if (*pool != nullptr)
+            asked = (*pool)->to_string();
+    }
+    Asks(Asks&&) = default;
+    static inline std::string asked;
+};
 
 support::Gate making, made;
 std::atomic<bool> refused = false;
@@ -108,6 +122,17 @@ BOOST_AUTO_TEST_CASE(the_progress_of_a_map_on_threads_may_end_the_pool) {
         BOOST_CHECK_THROW(all.get(), mp::Cancelled);
         done.open();
     }
+}
+
+// What an initializer gets is copied for each worker; by this one's copy constructor.
+BOOST_AUTO_TEST_CASE(a_worker_is_started_while_others_can_use_the_pool) {
+    mp::Pool* known = nullptr;
+    mp::Pool pool{1, {.start_method = mp::StartMethod::fork}, [](const Asks&) {}, Asks(&known)};
+    known = &pool;
+    const auto dies = pool.submit([] { ::raise(SIGKILL); });
+    BOOST_CHECK_THROW(dies.get(), mp::WorkerDied);
+    BOOST_TEST(pool.apply(square, 3) == 9);
+    BOOST_TEST(Asks::asked.find("<Pool") == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_task_for_which_there_was_no_memory_is_not_waited_for) {
