@@ -150,7 +150,8 @@ public:
 
     /// \name A connection as a message, or a part of one
     /// Who receives it holds an end of its own; the sender may close its own at once. Between
-    /// processes of one tree. The sender must live until it has arrived.
+    /// processes of one tree. The sender must live until it has arrived: else, and when somebody
+    /// has read that message before, whoever reads it gets NotFound.
     /// @{
     template <class Archive>
     void save(Archive& archive) const {
