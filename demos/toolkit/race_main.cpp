@@ -20,9 +20,9 @@ constexpr const char* epilogue =
     "and one order of steps is forced that goes wrong every time.\n"
     "\nThe ending of --trace's FILE decides: .html a page, .svg a drawing, .json a\n"
     "trace for ui.perfetto.dev.\n"
-    "\nExit status: 0 when it never went wrong with the cure (and with --step, always\n"
-    "without), 1 when that failed, a process died, or a file cannot be written, 2\n"
-    "when the command line is wrong.\n";
+    "\nExit status: 0 when it never went wrong with the cure (and with --step, in at\n"
+    "least 99 of 100 runs without), 1 when that failed, a process died, or a file\n"
+    "cannot be written, 2 when the command line is wrong.\n";
 
 class Show {
 public:
