@@ -73,6 +73,8 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth
 }
 
 void Heap::end_birth(ProcessId process) noexcept {
+    if (process.serial == 0 || !attached())
+        return;
     Locked hold(*this);
     if (!is_current(process) || records()[process.record].birth_end != not_over)
         return;
