@@ -157,7 +157,11 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
         return;
     }
     dropped.retired_at = header().fork_epoch.load(relaxed);
-    if (still_reachable(offset)) {
+    // Spares the common case a look at all records: no fork began or ended in this object's life,
+    // and none is under way.
+    const bool seen_no_fork = dropped.retired_at == dropped.birth && header().births == 0 &&
+                              dropped.holds == 0 && !is_pipe(offset);
+    if (!seen_no_fork && still_reachable(offset)) {
         compiler_barrier();
         dropped.owner.store(retired, relaxed); // COMMIT
         compiler_barrier();

@@ -78,6 +78,10 @@ void Heap::sweep_locked() noexcept {
     for (std::uint32_t i = 0; i < used_records(); ++i)
         if (records()[i].serial.load(relaxed) != 0 && is_gone(records()[i]))
             records()[i].serial.store(0);
+    heap.births = static_cast<std::uint64_t>(
+        std::count_if(records(), records() + used_records(), [](const ProcessRecord& record) {
+            return record.serial.load(relaxed) != 0 && record.birth_end == not_over;
+        }));
     const auto process_is_gone = [&](std::uint64_t owner) {
         return std::none_of(records(), records() + used_records(),
                             [&](const ProcessRecord& record) {

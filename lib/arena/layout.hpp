@@ -155,6 +155,7 @@ struct HeapHeader {
     std::uint64_t bytes_used;
     std::uint64_t blocks_used;
     std::uint64_t retired_head;
+    std::uint64_t births; // that are not over; after a death in a fork it may be too high
     std::array<std::uint64_t, size_classes> free_heads;
 };
 static_assert(512 + sizeof(HeapHeader) <= registry_offset);

@@ -16,6 +16,12 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed; // under the heap's lock
 
+/// After the store that ends it: death in between leaves the count too high, never too low.
+void one_birth_less(HeapHeader& heap) noexcept {
+    compiler_barrier();
+    heap.births -= heap.births > 0 ? 1 : 0;
+}
+
 } // namespace
 
 ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth birth) {
@@ -50,6 +56,7 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth
     heap.fork_epoch.store(epoch, relaxed);
     record.birth_begin = birth == Birth::inherits_nothing ? 0 : epoch;
     record.birth_end = birth == Birth::fork_to_come ? not_over : record.birth_begin;
+    heap.births += birth == Birth::fork_to_come ? 1 : 0;
     record.first_ancestor = record.last_ancestor = 0;
     for (std::uint32_t i = 0;
          i < used_records() && parent_pid != 0 && birth != Birth::inherits_nothing; ++i) {
@@ -58,8 +65,10 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth
         if (i == index || parent.serial.load(relaxed) == 0 ||
             parent.pid.load(relaxed) != parent_pid || parent.birth_begin <= 1)
             continue;
-        if (parent.birth_end == not_over) // it forks, so it was forked
+        if (parent.birth_end == not_over) { // it forks, so it was forked
             parent.birth_end = epoch;
+            one_birth_less(heap);
+        }
         const std::uint64_t first =
             parent.first_ancestor != 0 ? parent.first_ancestor : parent.birth_begin;
         record.first_ancestor =
@@ -82,6 +91,7 @@ void Heap::end_birth(ProcessId process) noexcept {
     const std::uint64_t epoch = header().fork_epoch.load(relaxed) + 1;
     header().fork_epoch.store(epoch, relaxed);
     records()[process.record].birth_end = epoch;
+    one_birth_less(header());
 }
 
 void Heap::doubt_birth(ProcessId process) noexcept {
@@ -109,6 +119,8 @@ void Heap::end_process(ProcessId process) noexcept {
     ProcessRecord& record = records()[process.record];
     const bool owned_objects = record.objects != 0;
     record.serial.store(0); // COMMIT: what it alone could reach is nobody's
+    if (record.birth_end == not_over)
+        one_birth_less(header());
     if (owned_objects)
         sweep_locked();
     else if (header().retired_head != 0)
