@@ -127,6 +127,8 @@ bool Heap::is_settled(std::uint64_t at, std::uint64_t size, liveness::ThreadWord
 }
 
 void Heap::settle_semaphores(liveness::ThreadWord name) noexcept {
+    // Not a sleep on the semaphore's lock: its bytes may be another object's by the time this
+    // thread sleeps on them, as only the heap's lock keeps it from being freed.
     constexpr std::chrono::milliseconds pause{1};
     for (;;) {
         ObjectUse busy; // the first in which somebody was
