@@ -49,9 +49,7 @@ double area(const Shape& shape) {
     return shape.area();
 }
 
-std::size_t size_of(const std::vector<int>& numbers) {
-    return numbers.size();
-}
+using SizeOf = std::size_t(const std::vector<int>&);
 std::string doubled(std::string& text) {
     return text += text;
 }
@@ -97,8 +95,8 @@ BOOST_AUTO_TEST_CASE(an_object_waits_with_all_that_it_is) {
 }
 
 BOOST_AUTO_TEST_CASE(what_a_call_does_not_convert_waiting_does_not) {
-    static_assert(!CanBeDelayed<decltype(&size_of), int>); // it would be that many zeros
-    static_assert(CanBeDelayed<decltype(&size_of), std::vector<int>>);
+    static_assert(!CanBeDelayed<SizeOf*, int>); // it would be that many zeros
+    static_assert(CanBeDelayed<SizeOf*, std::vector<int>>);
     static_assert(!CanBeDelayed<decltype(&doubled), std::string_view>);
     static_assert(CanBeDelayed<decltype(&doubled), const char*>);
     static_assert(!CanBeDelayed<decltype(&said), int>);
