@@ -83,8 +83,9 @@ BOOST_AUTO_TEST_CASE(several_threads_at_once) {
 }
 
 // One that was forked while another thread was at what all of them share does without it.
-// (ASan's own allocator, which is used then, does not mind forks: its locks may stay taken.)
-BOOST_AUTO_TEST_CASE(a_forked_child_has_some_too, *boost::unit_test::label("no_asan")) {
+// (The allocators of ASan and TSan do not mind forks: in the child their locks may stay taken.)
+BOOST_AUTO_TEST_CASE(a_forked_child_has_some_too,
+                     *boost::unit_test::label("no_asan") * boost::unit_test::label("no_tsan")) {
     std::atomic<bool> over{false};
     std::thread busy([&] {
         while (!over.load())
