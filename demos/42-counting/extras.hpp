@@ -6,5 +6,5 @@
 /// queue has no room for it.
 void check_join_before_get(demo::Claims& claims, bool brief);
 
-/// To make a thread and join it takes less time than a process, by the median of so many.
+/// To make a thread and join it takes less time than a process, by the quickest of so many.
 void check_costs(demo::Claims& claims, int of_each);
