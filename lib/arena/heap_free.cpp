@@ -4,6 +4,7 @@
 #include <multifork/arena/message_slot.hpp>
 #include <multifork/core/container_cell.hpp>
 #include <multifork/core/ring.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <sys/mman.h>
 
@@ -159,7 +160,8 @@ void Heap::retire_or_free(std::uint64_t offset) noexcept {
     dropped.retired_at = header().fork_epoch.load(relaxed);
     // Spares the common case a look at all records: no fork began or ended in this object's life,
     // and none is under way.
-    const bool seen_no_fork = dropped.retired_at == dropped.birth && header().births == 0 &&
+    const bool seen_no_fork = dropped.retired_at == dropped.birth &&
+                              (header().births == 0 || MULTIFORK_MUTANT(blind_drop)) &&
                               dropped.holds == 0 && !is_pipe(offset);
     if (!seen_no_fork && still_reachable(offset)) {
         compiler_barrier();

@@ -3,6 +3,7 @@
 
 #include <multifork/error.hpp>
 #include <multifork/platform/clock.hpp>
+#include <multifork/platform/mutant.hpp>
 
 #include <fmt/core.h>
 
@@ -55,8 +56,9 @@ ProcessId Heap::begin_process(std::uint32_t parent_pid, std::uint32_t pid, Birth
     const std::uint64_t epoch = heap.fork_epoch.load(relaxed) + 1;
     heap.fork_epoch.store(epoch, relaxed);
     record.birth_begin = birth == Birth::inherits_nothing ? 0 : epoch;
-    record.birth_end = birth == Birth::fork_to_come ? not_over : record.birth_begin;
-    heap.births += birth == Birth::fork_to_come ? 1 : 0;
+    const bool opens = birth == Birth::fork_to_come && !MULTIFORK_MUTANT(instant_birth);
+    record.birth_end = opens ? not_over : record.birth_begin;
+    heap.births += opens ? 1 : 0;
     record.first_ancestor = record.last_ancestor = 0;
     for (std::uint32_t i = 0;
          i < used_records() && parent_pid != 0 && birth != Birth::inherits_nothing; ++i) {

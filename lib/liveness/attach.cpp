@@ -29,6 +29,8 @@ void* nowhere = nullptr;
 
 /// The calling thread's; found out with its seats, because a child may be in another one.
 thread_local std::uint64_t pid_namespace = 0;
+/// The process whose thread prepared its seats; a forked child reads its parent's number.
+thread_local std::uint32_t prepared_by = 0;
 
 // The first seat is no seat: it says which process the page belongs to, and reads 0 in a forked
 // child.
@@ -105,6 +107,7 @@ void prepare_thread() {
     this_thread.op_pending = &head->op_pending;
     detach_at_thread_exit();
     pid_namespace = platform::pid_namespace();
+    prepared_by = platform::process_id();
     this_thread.seats[page_owner].me = platform::process_id(); // last: all the rest is done
 }
 
@@ -329,7 +332,8 @@ void detach(Domain& domain) noexcept {
 void detach_this_thread() noexcept {
     if (this_thread.seats == no_seats.data())
         return;
-    if (this_thread.seats[page_owner].me != platform::process_id())
+    // Not asked of the seats, which cost a child that never attached a page.
+    if (prepared_by != platform::process_id())
         return; // a fork wiped them, and nothing was attached since
     leave_where([](const Domain&) { return true; });
     Seat* const page = this_thread.seats;

@@ -76,8 +76,9 @@ void report_exception(const char* what) noexcept {
     }
 }
 
+/// Not named flush: std::flush, a template of streams too, would be the better match.
 template <class Stream>
-void flush(Stream& stream) noexcept {
+void pass_on(Stream& stream) noexcept {
     try {
         if (!keeps_nothing(stream))
             stream.flush();
@@ -87,9 +88,9 @@ void flush(Stream& stream) noexcept {
 }
 void flush_iostreams() noexcept {
     for (std::ostream* const stream : {&std::cout, &std::cerr, &std::clog})
-        flush(*stream);
+        pass_on(*stream);
     for (std::wostream* const stream : {&std::wcout, &std::wcerr, &std::wclog})
-        flush(*stream);
+        pass_on(*stream);
 }
 
 } // namespace

@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <typeinfo>
 #include <utility>
 
@@ -217,7 +218,9 @@ void Process::be_the_child(bool was_alone) {
         if (child.daemon)
             detail::hold_on_to_parent();
         run();
-        target_.reset();
+        // What it captured ends here; its memory goes with the process.
+        if (target_)
+            std::destroy_at(target_.release());
     };
     // All of it under the eyes of run_reporting(): no exception may reach the parent's frames
     // below. By reference: a copy would be an allocation.

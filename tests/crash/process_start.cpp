@@ -1,14 +1,10 @@
 #include "crash/objects.hpp"
+#include "crash/orphans.hpp"
 
 #include "crash/harness/crash_test.hpp"
 
 #include <multifork/process/process.hpp>
 
-#include <cerrno>
-#include <csignal>
-
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // A process dies in Process::start(). A daemon that it has started, or half started, dies with it,
@@ -19,20 +15,10 @@ using namespace multifork::test::crash;
 
 namespace {
 
-/// Waits until all orphans have ended; they are handed to this process. \return false if one lives
-bool reap_orphans() {
-    const bool all = await([] {
-        while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-        }
-        return ::waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD;
-    });
-    return all;
-}
-
 Scenario starting(const char* name, bool daemon) {
     Scenario scenario;
     scenario.name = name;
-    scenario.set_up = [] { ::prctl(PR_SET_CHILD_SUBREAPER, 1); };
+    scenario.set_up = [] { adopt_orphans(); };
     scenario.prepare = [] { const Lock attaches; };
     scenario.operation = [daemon] {
         const auto child = std::make_unique<Process>(ProcessOptions{.daemon = daemon}, [daemon] {

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>
+#include <streambuf>
 #include <string>
 #include <thread>
 
@@ -347,6 +348,11 @@ int code_of_child_that_forks(const auto& grandchild) {
     return child.exitcode().value();
 }
 
+/// Can write nothing out, as onto a full disk.
+class Refusing : public std::streambuf {
+    int sync() override { return -1; }
+};
+
 std::size_t count(const std::string& text, const std::string& word) {
     std::size_t found = 0;
     for (auto at = text.find(word); at != text.npos; at = text.find(word, at + 1))
@@ -405,6 +411,17 @@ BOOST_AUTO_TEST_CASE(a_child_ends_after_the_thread_that_is_writing) {
 
 // What a bare fork() in a child makes has the child's memory, and must not speak for it. SIGCHLD is
 // ignored, so that what the child said is all that its parent hears.
+BOOST_AUTO_TEST_CASE(a_stream_that_throws_at_the_end_leaves_the_exit_code) {
+    mp::Process child{[] {
+        static Refusing refusing;
+        std::cout.rdbuf(&refusing);
+        std::cout.exceptions(std::ios::badbit);
+    }};
+    child.start();
+    child.join();
+    BOOST_TEST(child.exitcode().value() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(the_end_of_a_grandchild_is_not_the_childs) {
     std::signal(SIGCHLD, SIG_IGN);
     BOOST_TEST(code_of_child_that_forks([] { std::exit(0); }) == 255);

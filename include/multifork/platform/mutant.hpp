@@ -70,6 +70,8 @@ enum class Mutant {
     making_unnamed,   ///< a chunk's result is the table's before anything names it
     ring_first,       ///< a worker of a pool says that a task is done before it is
     deaf_director,    ///< the director of a step gate does not look whether the part lives
+    instant_birth,    ///< a birth is over when it has begun, before the fork
+    blind_drop,       ///< who drops an object does not ask whether a process is being forked
     arrive_first,     ///< a part stands at its gate before it says what it is about to do
 };
 extern Mutant active;
