@@ -136,9 +136,10 @@ public:
     [[nodiscard]] ProcessRecord* records() const noexcept {
         return reinterpret_cast<ProcessRecord*>(base_ + process_table_offset(shape_.thread_slots));
     }
-    /// Records from here on were never used.
+    /// Records from here on are free.
     [[nodiscard]] std::uint32_t used_records() const noexcept {
-        // relaxed: whoever has come to know of a record knows of its place by the same way
+        // relaxed: whoever has come to know of a record knows of its place by the same way, or of a
+        // later sweep, which found it free
         const std::uint32_t high = header().process_high_water.load(std::memory_order_relaxed);
         return high < shape_.process_slots ? high : shape_.process_slots;
     }

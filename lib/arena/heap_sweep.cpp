@@ -78,6 +78,11 @@ void Heap::sweep_locked() noexcept {
     for (std::uint32_t i = 0; i < used_records(); ++i)
         if (records()[i].serial.load(relaxed) != 0 && is_gone(records()[i]))
             records()[i].serial.store(0);
+    // As everybody looks at all records below it, a crowd that is gone must not cost for ever.
+    std::uint32_t used = used_records();
+    while (used > 0 && records()[used - 1].serial.load(relaxed) == 0)
+        --used;
+    heap.process_high_water.store(used, relaxed);
     heap.births = static_cast<std::uint64_t>(
         std::count_if(records(), records() + used_records(), [](const ProcessRecord& record) {
             return record.serial.load(relaxed) != 0 && record.birth_end == not_over;
