@@ -74,7 +74,8 @@ namespace {
 
 std::string failure_text(const Scenario& scenario, const Round& round, unsigned long k,
                          const std::string& what) {
-    std::string text = scenario.name + ", k=" + std::to_string(k) + ": " + what;
+    std::string text =
+        scenario.name + ", k=" + std::to_string(k) + (round.strayed() ? ", astray: " : ": ") + what;
     if (const std::string partners = round.describe_partners(); !partners.empty())
         text += " | " + partners;
     if (scenario.state)
