@@ -413,7 +413,7 @@ BOOST_AUTO_TEST_CASE(a_child_ends_after_the_thread_that_is_writing) {
 // ignored, so that what the child said is all that its parent hears.
 BOOST_AUTO_TEST_CASE(a_stream_that_throws_at_the_end_leaves_the_exit_code) {
     mp::Process child{[] {
-        static Refusing refusing;
+        static Refusing& refusing = *new Refusing; // there to the very end
         std::cout.rdbuf(&refusing);
         std::cout.exceptions(std::ios::badbit);
     }};
