@@ -70,8 +70,10 @@ public:
         : name_(std::move(name)),
           fd_(::open(file_of(name_).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) {
         const auto size = static_cast<ssize_t>(bytes.size());
-        if (fd_ < 0 || ::write(fd_, bytes.data(), bytes.size()) != size ||
-            (in_use && ::flock(fd_, LOCK_SH) != 0))
+        // Locked while it is empty: once it looks like one of ours, whichever test next looks for
+        // leftovers would remove it.
+        if (fd_ < 0 || (in_use && ::flock(fd_, LOCK_SH) != 0) ||
+            ::write(fd_, bytes.data(), bytes.size()) != size)
             throw std::runtime_error("cannot write " + file_of(name_));
     }
     ~ForeignFile() {

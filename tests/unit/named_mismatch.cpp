@@ -58,10 +58,12 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Makes a file look as if a program had it open.
+/// Makes a file look as if a program had it open. Before anything is written to it: a leftover
+/// that looks like one of ours is removed by whichever test next looks for them.
 class InUse {
 public:
-    explicit InUse(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDWR)) {
+    explicit InUse(const std::string& path)
+        : path_(path), fd_(::open(path.c_str(), O_RDWR | O_CREAT, 0600)) {
         BOOST_TEST_REQUIRE(::flock(fd_, LOCK_SH) == 0);
     }
     ~InUse() {
@@ -186,8 +188,8 @@ BOOST_AUTO_TEST_CASE(a_truncated_file) {
           whole.size() / 2, whole.size() - 1, whole.size() + 4096}) {
         std::string bytes = whole;
         bytes.resize(length);
-        write_file(path_of(name), bytes);
         const InUse in_use(path_of(name));
+        write_file(path_of(name), bytes);
         queue_refused(name, {name});
     }
 }
@@ -201,9 +203,9 @@ BOOST_AUTO_TEST_CASE(a_header_with_any_field_overwritten) {
     }
     for (std::size_t at = 0; at < offsetof(arena::SegmentHeader, parameters); at += 4)
         for (const std::uint32_t value : {0U, 1U, 0x7FFFFFFFU, 0xFFFFFFFFU}) {
+            const InUse in_use(path_of(name));
             write_file(path_of(name), whole);
             overwrite(path_of(name), at, value);
-            const InUse in_use(path_of(name));
             if (read_file(path_of(name)) == whole || at == offsetof(arena::SegmentHeader, root))
                 continue;
             try {
