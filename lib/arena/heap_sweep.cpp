@@ -82,6 +82,7 @@ void Heap::sweep_locked() noexcept {
     std::uint32_t used = used_records();
     while (used > 0 && records()[used - 1].serial.load(relaxed) == 0)
         --used;
+    // Death before this leaves it too high: free records are looked at once more.
     heap.process_high_water.store(used, relaxed);
     heap.births = static_cast<std::uint64_t>(
         std::count_if(records(), records() + used_records(), [](const ProcessRecord& record) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <vector>
 
 #include <pthread.h>
 #include <sys/mman.h>

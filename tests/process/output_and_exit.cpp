@@ -409,8 +409,6 @@ BOOST_AUTO_TEST_CASE(a_child_ends_after_the_thread_that_is_writing) {
     BOOST_TEST(support::run_program("stream-of-another-thread").out == "kept both end\n");
 }
 
-// What a bare fork() in a child makes has the child's memory, and must not speak for it. SIGCHLD is
-// ignored, so that what the child said is all that its parent hears.
 BOOST_AUTO_TEST_CASE(a_stream_that_throws_at_the_end_leaves_the_exit_code) {
     mp::Process child{[] {
         static Refusing& refusing = *new Refusing; // there to the very end
@@ -422,6 +420,8 @@ BOOST_AUTO_TEST_CASE(a_stream_that_throws_at_the_end_leaves_the_exit_code) {
     BOOST_TEST(child.exitcode().value() == 0);
 }
 
+// What a bare fork() in a child makes has the child's memory, and must not speak for it. SIGCHLD is
+// ignored, so that what the child said is all that its parent hears.
 BOOST_AUTO_TEST_CASE(the_end_of_a_grandchild_is_not_the_childs) {
     std::signal(SIGCHLD, SIG_IGN);
     BOOST_TEST(code_of_child_that_forks([] { std::exit(0); }) == 255);

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 namespace mp = multifork;
 namespace arena = multifork::arena;
 namespace support = multifork::test;
@@ -246,6 +248,26 @@ BOOST_AUTO_TEST_CASE(offsets_from_shared_memory_are_checked) {
     refused(~std::uint64_t{0}, 1);
     refused(std::uint64_t{1} << 63, 1);
     small.space().free(block);
+}
+
+BOOST_AUTO_TEST_CASE(a_crowd_of_processes_that_is_gone_is_looked_at_no_more) {
+    support::SmallSpace small(1 << 20, 16, 64);
+    arena::Heap& heap = small.heap();
+    static_cast<void>(small.space().impl().self());
+    std::vector<arena::ProcessId> crowd;
+    for (int i = 0; i < 40; ++i)
+        crowd.push_back(heap.begin_process(0, static_cast<std::uint32_t>(::getpid()),
+                                           arena::Birth::inherits_nothing));
+    BOOST_TEST(heap.used_records() == 41U);
+    for (std::size_t i = 0; i < crowd.size(); ++i)
+        if (i != 20)
+            heap.end_process(crowd[i]);
+    heap.sweep();
+    BOOST_TEST(heap.used_records() == 22U);
+    BOOST_TEST(heap.is_current(crowd[20]));
+    heap.end_process(crowd[20]);
+    heap.sweep();
+    BOOST_TEST(heap.used_records() == 1U);
 }
 
 // Destructors come to these, in threads that have never used the space.
