@@ -82,6 +82,7 @@ void Heap::sweep_locked() noexcept {
     std::uint32_t used = used_records();
     while (used > 0 && records()[used - 1].serial.load(relaxed) == 0)
         --used;
+    used -= used > 0 && MULTIFORK_MUTANT(forget_one_more) ? 1 : 0;
     // Death before this leaves it too high: free records are looked at once more.
     heap.process_high_water.store(used, relaxed);
     heap.births = static_cast<std::uint64_t>(

@@ -24,5 +24,8 @@ BOOST_AUTO_TEST_CASE(instant_birth_is_caught, *ut::label("full") * ut::timeout(3
 BOOST_AUTO_TEST_CASE(blind_drop_is_caught, *ut::label("full") * ut::timeout(300)) {
     check_mutant(births::fork_that_makes_and_drops(), Mutant::blind_drop, {.kills = 30});
 }
+BOOST_AUTO_TEST_CASE(forget_one_more_is_caught, *ut::label("full") * ut::timeout(300)) {
+    check_mutant(births::fork_that_makes_and_drops(), Mutant::forget_one_more, {.kills = 30});
+}
 
 BOOST_AUTO_TEST_SUITE_END()

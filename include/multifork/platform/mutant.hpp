@@ -72,6 +72,7 @@ enum class Mutant {
     deaf_director,    ///< the director of a step gate does not look whether the part lives
     instant_birth,    ///< a birth is over when it has begun, before the fork
     blind_drop,       ///< who drops an object does not ask whether a process is being forked
+    forget_one_more,  ///< a sweep forgets the last of the processes that run, too
     arrive_first,     ///< a part stands at its gate before it says what it is about to do
 };
 extern Mutant active;
