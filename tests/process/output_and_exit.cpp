@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <stdexcept>
 #include <streambuf>
@@ -20,6 +21,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio_ext.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -282,7 +284,12 @@ const support::Program full_pipe_program{
     }};
 
 // Whoever flushes all streams has the lock of their list while he waits for the pipe, and comes to
-// stdin last.
+// stdin last. He gets on only as the reader does, who must not need what fork() has taken when it
+// waits for that lock: with ThreadSanitizer that is what its usleep() takes, and not its ppoll().
+void pause_of_us(long microseconds) {
+    const timespec pause{0, microseconds * 1'000};
+    ::ppoll(nullptr, 0, &pause, nullptr);
+}
 const support::Program flushing_program{
     "all-streams-are-flushed", [] {
         mp::set_fork_policy(mp::fork_with_threads::allow);
@@ -295,13 +302,13 @@ const support::Program flushing_program{
             while (goes_on) {
                 std::fputs(text.c_str(), file);
                 std::fflush(nullptr);
-                ::usleep(500); // the lock goes to who asks first
+                pause_of_us(500); // the lock goes to who asks first
             }
             std::fclose(file);
         });
         std::thread slow_reader([&] {
             while (!pipe.read().empty())
-                ::usleep(200);
+                pause_of_us(200);
         });
         for (int i = 0; i < 200; ++i)
             run([] {});
