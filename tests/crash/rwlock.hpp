@@ -138,7 +138,9 @@ inline Scenario write_unlock_with_sleepers() {
     Scenario scenario = using_it("rwlock: unlock, a writer, two readers asleep", world,
                                  [world] { world->lock->unlock(); });
     scenario.prepare = [world] { world->lock->lock(); };
-    scenario.early = {reader(world), writer(world), reader(world)};
+    // The writer comes last: the kernel wakes one sleeper for the bell, and one for the beacon, and
+    // if he were among these two, he would wake the others.
+    scenario.early = {reader(world), reader(world), writer(world)};
     return scenario;
 }
 
