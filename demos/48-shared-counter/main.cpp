@@ -51,11 +51,15 @@ void increment_atomically(Counter shared_value) {
     shared_value.fetch_add(1);
 }
 
+// So that none outlives this program: who waits for the other at a barrier would wait for ever if
+// it were killed before it has started that one.
+const mp::ProcessOptions child{.daemon = true};
+
 template <class... Args>
 int final_value(void (*target)(Counter, Args...), Args... args) {
     Counter shared_value{0};
-    mp::Process p1{target, shared_value, args...};
-    mp::Process p2{target, shared_value, args...};
+    mp::Process p1{child, target, shared_value, args...};
+    mp::Process p2{child, target, shared_value, args...};
     p1.start();
     p2.start();
     p1.join();
