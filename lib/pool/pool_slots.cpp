@@ -189,23 +189,21 @@ std::vector<std::shared_ptr<PoolTask>> PoolCore::waiting() const {
     return all;
 }
 
-void PoolCore::write_function(std::vector<std::byte>& bytes, TaskFunction function,
-                              std::atomic<const FunctionBytes*>& known) {
-    // acquire: pairs with the exchange below
-    const FunctionBytes* first = known.load(std::memory_order_acquire);
-    if (first == nullptr) {
-        std::vector<std::byte> token;
-        ByteWriter writer(token);
-        detail::write_function(writer, reinterpret_cast<AnyFunction>(function));
-        const auto length = static_cast<std::uint32_t>(token.size());
-        auto made = std::make_unique<FunctionBytes>();
-        made->bytes.resize(sizeof length + token.size());
-        std::memcpy(made->bytes.data(), &length, sizeof length);
-        std::memcpy(made->bytes.data() + sizeof length, token.data(), token.size());
-        if (known.compare_exchange_strong(first, made.get(), std::memory_order_acq_rel))
-            first = made.release(); // for good: as long as there is the function
-    }
-    bytes.insert(bytes.end(), first->bytes.begin(), first->bytes.end());
+std::span<const std::byte> PoolCore::know_function(TaskFunction function,
+                                                   std::atomic<const FunctionBytes*>& known) {
+    std::vector<std::byte> token;
+    ByteWriter writer(token);
+    write_function(writer, reinterpret_cast<AnyFunction>(function));
+    const auto length = static_cast<std::uint32_t>(token.size());
+    auto made = std::make_unique<FunctionBytes>();
+    made->bytes.resize(sizeof length + token.size());
+    std::memcpy(made->bytes.data(), &length, sizeof length);
+    std::memcpy(made->bytes.data() + sizeof length, token.data(), token.size());
+    const FunctionBytes* first = nullptr;
+    // acq_rel: pairs with itself, and with the load in function_bytes()
+    if (known.compare_exchange_strong(first, made.get(), std::memory_order_acq_rel))
+        first = made.release(); // for good: as long as there is the function
+    return first->bytes;
 }
 
 } // namespace multifork::detail

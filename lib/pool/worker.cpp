@@ -101,8 +101,9 @@ private:
                                       "overwritten; look for a task that writes where it should "
                                       "not");
         const TaskFunction function = function_of(bytes.subspan(sizeof length, length));
-        ByteReader reader(bytes.subspan(sizeof length + length));
-        TaskRun run{bytes, reader, slot.first, 0, result_, slot.first, pool_};
+        TaskRun run{
+            bytes, bytes.subspan(sizeof length + length), slot.first, 0, result_, slot.first,
+            pool_};
         run.limited = slot.limited != 0;
         run.left = left--; // of a call, which may throw, one less
         try {

@@ -100,9 +100,7 @@ public:
                 reinterpret_cast<std::atomic<std::uint32_t>*>(run.bytes.data())[chunk] += 1;
                 R::make(run.result, chunk);
             }};
-        ByteReader nothing({});
-        detail::TaskRun run{
-            {block_->data(), block_->bytes()}, nothing, share, 1, result_, 0, *table_};
+        detail::TaskRun run{{block_->data(), block_->bytes()}, {}, share, 1, result_, 0, *table_};
         run.left = ~std::uint64_t{0};
         detail::run_share(run, layout_, runner);
     }

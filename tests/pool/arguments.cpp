@@ -7,7 +7,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +30,34 @@ std::string said(const char* text) {
 }
 int seven() {
     return 7;
+}
+double weigh(char kind, double grams, bool twice, std::int64_t times) noexcept {
+    return grams * static_cast<double>(times) * (twice ? 2 : 1) + kind;
+}
+
+/// With holes between its members.
+struct Parcel {
+    char kind;
+    double grams;
+    bool heavy;
+};
+
+template <std::size_t size>
+struct Numbers {
+    std::array<std::uint8_t, size> all;
+    [[nodiscard]] int sum() const { return std::accumulate(all.begin(), all.end(), 0); }
+};
+template <std::size_t size>
+int sum_of(const Numbers<size>& numbers) {
+    return numbers.sum();
+}
+template <std::size_t size>
+void check_sum_of_so_many(mp::Pool& pool) {
+    Numbers<size> numbers{};
+    std::iota(numbers.all.begin(), numbers.all.end(), std::uint8_t{1});
+    BOOST_TEST(pool.apply(sum_of<size>, numbers) == numbers.sum());
+    BOOST_TEST(pool.apply([numbers](int more) { return numbers.sum() + more; }, 5) ==
+               numbers.sum() + 5);
 }
 
 /// When the pool has it somebody asks whether the closure can be assigned, as std::optional and a
@@ -90,6 +122,49 @@ MULTIFORK_EACH_START_METHOD(a_function_bound_to_nothing_is_no_captured_address) 
 BOOST_AUTO_TEST_CASE(a_closure_of_a_function_template_may_change_itself) {
     mp::Pool pool{1};
     BOOST_TEST(sum_of_a_closure_that_changes(pool, 1) == 3 + 3 + 4);
+}
+
+MULTIFORK_EACH_START_METHOD(plain_values_come_as_they_were_given) {
+    mp::Pool pool{context, 1};
+    BOOST_TEST(pool.apply(weigh, 'a', 0.5, true, std::int64_t{1} << 40) == 0x1p40 + 'a');
+    const auto more = [kind = 'k', grams = 2.5](Parcel parcel, double by) {
+        return Parcel{kind, grams + parcel.grams * by, !parcel.heavy};
+    };
+    const Parcel parcel = pool.apply(more, Parcel{'p', 4.0, true}, 0.25);
+    BOOST_TEST(parcel.kind == 'k');
+    BOOST_TEST(parcel.grams == 3.5);
+    BOOST_TEST(!parcel.heavy);
+    BOOST_TEST(pool.apply([] { return 1; }) + pool.apply([](int x) { return x; }, 2) == 3);
+    pool.apply([] {});
+}
+
+// A slot holds 192 bytes: what comes with a function's name is about 30 of them. Below, at, and
+// beyond what fits.
+MULTIFORK_EACH_START_METHOD(plain_values_of_any_size_come_whole) {
+    mp::Pool pool{context, 1};
+    check_sum_of_so_many<1>(pool);
+    check_sum_of_so_many<120>(pool);
+    check_sum_of_so_many<145>(pool);
+    check_sum_of_so_many<160>(pool);
+    check_sum_of_so_many<191>(pool);
+    check_sum_of_so_many<192>(pool);
+    check_sum_of_so_many<1000>(pool);
+}
+
+MULTIFORK_EACH_START_METHOD(a_function_of_a_library_is_called) {
+    mp::Pool pool{context, 1};
+    int (*const absolute)(int) = std::abs; // of libc
+    BOOST_TEST(pool.apply(absolute, -3) == 3);
+    BOOST_TEST(pool.map(absolute, std::vector{-1, 2}) == (std::vector{1, 2}),
+               boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_captured_address_is_refused_before_anything_is_sent) {
+    mp::Pool pool{1};
+    int here = 1;
+    BOOST_CHECK_THROW(static_cast<void>(pool.submit([p = &here](int x) { return *p + x; }, 2)),
+                      mp::NotShareable);
+    BOOST_TEST(pool.apply([](int x) { return x; }, 3) == 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -252,6 +252,16 @@ MULTIFORK_API void write_function(ByteWriter& writer, AnyFunction function);
 /// \throws LayoutMismatch when this process runs another program
 [[nodiscard]] MULTIFORK_API AnyFunction read_function(ByteReader& reader);
 
+/// Where a function of the program itself is.
+struct ProgramFunction {
+    std::uint64_t offset = 0;
+    std::uint64_t fingerprint = 0;
+};
+/// \return nothing when it lies in a library
+[[nodiscard]] MULTIFORK_API std::optional<ProgramFunction> find_in_program(AnyFunction function);
+/// \throws LayoutMismatch as read_function()
+[[nodiscard]] MULTIFORK_API AnyFunction function_of_program(const ProgramFunction& place);
+
 // clang-format off
 template <class F> struct CrossFunction {
     static constexpr bool known = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multifork/pool/checks.hpp>
+#include <multifork/pool/flat_call.hpp>
 #include <multifork/pool/pool_core.hpp>
 #include <multifork/pool/task.hpp>
 #include <multifork/pool/task_memory.hpp>
@@ -22,18 +23,25 @@
 namespace multifork::detail {
 
 template <class R, class F, class... Args>
-void run_call(TaskRun& run) {
-    F f = Cross<F>::read(run.reader);
-    std::tuple<Arriving<Args>...> args{Cross<Arriving<Args>>::read(run.reader)...}; // in this order
-    const auto call = [&]() -> R {
-        return std::apply(
-            [&](Arriving<Args>&... each) -> R { return std::invoke(f, detail::pass(each)...); },
-            args);
-    };
+void run_with(TaskRun& run, F& f, Args&... args) {
     if constexpr (std::is_void_v<R>)
-        call();
+        std::invoke(f, detail::pass(args)...);
     else
-        write_result<R>(run.result, call());
+        write_result<R>(run.result, std::invoke(f, detail::pass(args)...));
+}
+
+template <class R, class F, class... Args>
+void run_call(TaskRun& run) {
+    ByteReader reader(run.rest);
+    F f = Cross<F>::read(reader);
+    std::tuple<Arriving<Args>...> args{Cross<Arriving<Args>>::read(reader)...}; // in this order
+    std::apply([&](Arriving<Args>&... each) { run_with<R>(run, f, each...); }, args);
+}
+
+template <class R, class F, class... Args>
+void run_flat_call(TaskRun& run) {
+    std::tuple<F, Args...> call = read_flat<F, Args...>(run.rest);
+    std::apply([&](F& f, Args&... each) { run_with<R>(run, f, each...); }, call);
 }
 
 template <class R>
@@ -76,9 +84,43 @@ private:
     FutureValue<R> future_;
 };
 
-/// Where the bytes of this function are known, when it has been submitted once.
+/// \return false when it takes an archive
 template <class R, class F, class... Args>
-inline constinit std::atomic<const FunctionBytes*> known_function{nullptr};
+[[nodiscard]] bool write_flat_call(TaskBytes& bytes, const F& f, const Args&... args) {
+    if constexpr (is_flat<F, Args...>) {
+        const auto first = bytes_of_function<&run_flat_call<R, F, Args...>>();
+        const std::size_t size = first.size() + flat_bytes<F, Args...>;
+        if (size > core::inline_task_bytes)
+            return false;
+        std::byte* const to = bytes.make(size);
+        std::memcpy(to, first.data(), first.size());
+        return write_flat(to + first.size(), f, args...);
+    } else {
+        return false;
+    }
+}
+
+/// \throws NotShareable, OutOfSharedMemory, what a serialize() throws
+template <class R, class F, class... Args>
+void write_call(PoolTask& task, const PoolTable& table, const F& f, const Args&... args) {
+    if (write_flat_call<R>(task.bytes, f, args...))
+        return;
+    const arena::Cargo cargo;
+    const Scratch bytes;
+    const auto first = bytes_of_function<&run_call<R, F, Args...>>();
+    bytes->assign(first.begin(), first.end());
+    ByteWriter writer(*bytes);
+    pack(writer, f);
+    (pack_argument(writer, args), ...);
+    if (bytes->size() <= core::inline_task_bytes && cargo.empty()) {
+        std::memcpy(task.bytes.make(bytes->size()), bytes->data(), bytes->size());
+        return;
+    }
+    auto block = std::make_shared<TaskBlock>(table.object(), bytes->size());
+    std::memcpy(block->data(), bytes->data(), bytes->size());
+    block->publish(cargo);
+    task.block = std::move(block);
+}
 
 template <class F, class... Args>
 using CallResult = std::decay_t<std::invoke_result_t<F&, Args...>>;
@@ -92,23 +134,10 @@ template <class F, class... Args>
     check_result_crosses<R>();
 
     auto task = std::allocate_shared<CallTask<R>>(TaskAllocator<CallTask<R>>(), pool);
-    const arena::Cargo cargo;
-    const Scratch bytes;
-    pool->write_function(*bytes, &run_call<R, F, Args...>, known_function<R, F, Args...>);
-    ByteWriter writer(*bytes);
     try {
-        pack(writer, f);
-        (pack_argument(writer, args), ...);
+        write_call<R>(*task, pool->table(), f, args...);
     } catch (const NotShareable& error) {
         rethrow_for_pool(error);
-    }
-    if (bytes->size() <= core::inline_task_bytes && cargo.empty()) {
-        task->bytes.assign(*bytes);
-    } else {
-        auto block = std::make_shared<TaskBlock>(pool->table().object(), bytes->size());
-        std::memcpy(block->data(), bytes->data(), bytes->size());
-        block->publish(cargo);
-        task->block = std::move(block);
     }
     task->limit_ns = pool->options().task_limit.count();
     Future<R> future(CallTask<R>::future_of(task));

@@ -139,10 +139,6 @@ void write_inputs(std::vector<std::byte>& bytes, const MapLayout& layout, Inputs
     });
 }
 
-/// Where the bytes of this function are known, when it has been submitted once.
-template <class F, class T, class Way>
-inline constinit std::atomic<const FunctionBytes*> known_map{nullptr};
-
 /// \param inputs  a sized range that can be gone through once
 template <template <class, class> class Way, class F, class Inputs>
 [[nodiscard]] auto submit_map(const std::shared_ptr<PoolCore>& pool, const F& f, Inputs&& inputs,
@@ -175,8 +171,8 @@ template <template <class, class> class Way, class F, class Inputs>
 
     // The beginning, with places that are known only when it is written.
     const arena::Cargo cargo;
-    std::vector<std::byte> bytes;
-    pool->write_function(bytes, &run_map<F, T, Way<F, T>>, known_map<F, T, Way<F, T>>);
+    const auto first = bytes_of_function<&run_map<F, T, Way<F, T>>>();
+    std::vector<std::byte> bytes(first.begin(), first.end());
     const std::size_t layout_at = bytes.size();
     bytes.resize(layout_at + sizeof layout);
     ByteWriter writer(bytes);

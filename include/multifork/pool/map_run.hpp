@@ -69,7 +69,7 @@ class Chunks {
 
 public:
     Chunks(const TaskRun& run, const MapLayout& layout)
-        : layout_(layout), bytes_(run.bytes), callable_(bytes_.last(run.reader.left())) {
+        : layout_(layout), bytes_(run.bytes), callable_(run.rest.subspan(sizeof layout)) {
         if (layout.inputs > run.bytes.size())
             throw_bad_map();
         if constexpr (Shareable<T>)
@@ -140,7 +140,9 @@ private:
 template <class F, class T, class Way>
 void run_map(TaskRun& run) {
     MapLayout layout;
-    run.reader.loadBinary(&layout, sizeof layout);
+    if (run.rest.size() < sizeof layout)
+        throw_bad_map();
+    std::memcpy(&layout, run.rest.data(), sizeof layout);
     Chunks<F, T, Way> chunks(run, layout);
     run_share(run, layout, {&chunks, [](void* self, TaskRun& each, std::uint64_t chunk) {
                                 static_cast<Chunks<F, T, Way>*>(self)->run(each, chunk);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,13 @@ public:
     /// Terminates and joins; does nothing in a forked child.
     void leave() noexcept;
 
-    /// Appends the first bytes of each task: how long, and which function.
-    static void write_function(std::vector<std::byte>& bytes, TaskFunction function,
-                               std::atomic<const FunctionBytes*>& known);
+    /// The first bytes of each task with this function.
+    [[nodiscard]] static std::span<const std::byte>
+    function_bytes(TaskFunction function, std::atomic<const FunctionBytes*>& known) {
+        // acquire: pairs with the exchange in know_function()
+        const FunctionBytes* const first = known.load(std::memory_order_acquire);
+        return first != nullptr ? first->bytes : know_function(function, known);
+    }
     [[nodiscard]] const PoolTable& table() const noexcept;
     [[nodiscard]] std::size_t workers() const noexcept;
     [[nodiscard]] const PoolOptions& options() const noexcept;
@@ -63,9 +68,21 @@ public:
     [[nodiscard]] std::string to_string() const;
 
 private:
+    [[nodiscard]] static std::span<const std::byte>
+    know_function(TaskFunction function, std::atomic<const FunctionBytes*>& known);
+
     struct Impl;
     explicit PoolCore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
+
+/// Where the bytes of this function are known, when it has been submitted once.
+template <TaskFunction function>
+inline constinit std::atomic<const FunctionBytes*> known_bytes{nullptr};
+
+template <TaskFunction function>
+[[nodiscard]] std::span<const std::byte> bytes_of_function() {
+    return PoolCore::function_bytes(function, known_bytes<function>);
+}
 
 } // namespace multifork::detail

@@ -30,9 +30,9 @@ class PoolTable;
 
 /// A task in the hands of a worker.
 struct TaskRun {
-    std::span<std::byte> bytes; ///< all of it; what it reads was written by the parent
-    ByteReader& reader;         ///< behind the function
-    std::uint64_t first = 0;    ///< which items of it; of a map, at first, which share
+    std::span<std::byte> bytes;      ///< all of it; what it reads was written by the parent
+    std::span<const std::byte> rest; ///< behind the function
+    std::uint64_t first = 0;         ///< which items of it; of a map, at first, which share
     std::uint64_t count = 0;
     std::vector<std::byte>& result; ///< what the parent's task gets in done()
     std::uint64_t item = 0;         ///< the one in work: an exception says it
@@ -95,12 +95,11 @@ private:
 /// here.
 class TaskBytes {
 public:
-    void assign(std::span<const std::byte> bytes) {
-        size_ = static_cast<std::uint32_t>(bytes.size());
-        if (bytes.size() > near_.size())
-            far_ = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
-        if (!bytes.empty())
-            std::memcpy(far_ != nullptr ? far_.get() : near_.data(), bytes.data(), bytes.size());
+    /// Room for so many. What was there is gone.
+    [[nodiscard]] std::byte* make(std::size_t size) {
+        size_ = static_cast<std::uint32_t>(size);
+        far_ = size > near_.size() ? std::make_unique_for_overwrite<std::byte[]>(size) : nullptr;
+        return far_ != nullptr ? far_.get() : near_.data();
     }
     [[nodiscard]] std::span<const std::byte> get() const noexcept {
         return {far_ != nullptr ? far_.get() : near_.data(), size_};
