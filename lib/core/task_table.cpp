@@ -25,9 +25,23 @@ constexpr auto release = std::memory_order_release;
 
 using platform::compiler_barrier;
 
-void wake(std::atomic<std::uint32_t>& flag, int count) noexcept {
-    if (flag.load() != 0 && flag.exchange(0) != 0)
-        platform::futex_wake(flag, count);
+// What `idle` says.
+constexpr std::uint32_t nobody_sleeps = 0;
+constexpr std::uint32_t somebody_may_sleep = 1; // the only value to sleep on
+constexpr std::uint32_t others_may_sleep = 2;   // one was woken, and has not come yet
+
+/// The flag stays up as long as there are sleepers to be woken: the parent is to wake a second one
+/// for its second task. If the first one, who runs by then, had to do it, the scheduler would often
+/// put both on one core, one behind the other, and leave the parent's to nobody.
+void wake_workers(std::atomic<std::uint32_t>& idle, int count) noexcept {
+    if (idle.load() == nobody_sleeps)
+        return;
+    idle.store(others_may_sleep);
+    if (platform::futex_wake(idle, count) >= count)
+        return;
+    // No more are asleep. Who was about to, has not slept on this value, and looks again.
+    std::uint32_t seen = others_may_sleep;
+    idle.compare_exchange_strong(seen, nobody_sleeps);
 }
 
 struct Oldest {
@@ -90,16 +104,16 @@ bool sleep_idle(const TaskTable& table) {
     TaskHeader& header = *table.header;
     liveness::Sleep sleep(*table.domain);
     const std::uint64_t tail = header.tail.load();
-    header.idle.store(1); // before the last look: who puts from here on wakes
+    header.idle.store(somebody_may_sleep); // before the last look: who puts from here on wakes
     if (oldest_queued(table))
         return true;
     if (header.stop.load() != 0)
         return false;
-    sleep.while_equal(header.idle, 1);
+    sleep.while_equal(header.idle, somebody_may_sleep);
     sleep.while_equal(header.tail, tail);
     sleep.while_equal(header.stop, 0);
     if (sleep.wait(platform::Deadline::never()).slept)
-        header.idle.store(1); // others may be asleep still
+        header.idle.store(somebody_may_sleep); // others may be asleep still
     return true;
 }
 
@@ -133,8 +147,8 @@ bool task_put(const TaskTable& table, std::uint32_t slot) noexcept {
 }
 
 void task_wake(const TaskTable& table, std::uint64_t count) noexcept {
-    wake(table.header->idle,
-         static_cast<int>(count < table.shape.seats ? count : table.shape.seats));
+    wake_workers(table.header->idle,
+                 static_cast<int>(count < table.shape.seats ? count : table.shape.seats));
 }
 
 bool task_withdraw(const TaskTable& table, std::uint32_t slot) noexcept {
@@ -149,7 +163,7 @@ void task_stop(const TaskTable& table) noexcept {
 }
 
 void task_wake_all(const TaskTable& table) noexcept {
-    table.header->idle.store(0);
+    table.header->idle.store(nobody_sleeps);
     platform::futex_wake(table.header->idle, platform::wake_everybody);
 }
 
@@ -172,7 +186,9 @@ void seat_say(const TaskTable& table, std::uint32_t seat, SeatStatus status) noe
 }
 
 void tell_parent(const TaskTable& table) noexcept {
-    wake(table.header->listening, 1);
+    std::atomic<std::uint32_t>& listening = table.header->listening;
+    if (listening.load() != 0 && listening.exchange(0) != 0)
+        platform::futex_wake(listening, 1);
 }
 
 std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t seat) {
@@ -202,7 +218,7 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
         // at it looks for tasks himself after that.
         if (header.idle.load() != 0 && header.head.load() != header.tail.load() &&
             !MULTIFORK_MUTANT(keep_asleep))
-            wake(header.idle, 1);
+            wake_workers(header.idle, 1);
         return oldest->slot;
     }
 }

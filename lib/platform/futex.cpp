@@ -48,8 +48,9 @@ FutexResult from_errno(int error) noexcept {
 
 } // namespace
 
-void futex_wake(const std::atomic<std::uint32_t>& word, int count) noexcept {
-    ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+int futex_wake(const std::atomic<std::uint32_t>& word, int count) noexcept {
+    const long woken = ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+    return woken < 0 ? 0 : static_cast<int>(woken);
 }
 
 FutexResult futex_wait(FutexWord word, std::int64_t until_ns) noexcept {

@@ -29,7 +29,8 @@ struct FutexResult {
 };
 
 /// FUTEX_WAKE on a word that other processes may sleep on; never fails on a mapped word.
-void futex_wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
+/// \return how many were woken
+int futex_wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
 
 /// FUTEX_WAIT until `until_ns` (monotonic, absolute).
 [[nodiscard]] FutexResult futex_wait(FutexWord word, std::int64_t until_ns) noexcept;

@@ -208,6 +208,63 @@ private:
     std::array<pid_t, 2> pids_{};
 };
 
+/// The same by two that sleep until a byte comes through a pipe, where the scheduler wakes them: it
+/// may wake both on one core, whatever the other one does.
+class SleepingSums {
+public:
+    explicit SleepingSums(std::span<const double> numbers) {
+        for (Pipe& pipe : pipes_)
+            if (::pipe(pipe.data()) != 0)
+                std::exit(1);
+        for (std::size_t i = 0; i < 2; ++i) {
+            pids_[i] = ::fork();
+            if (pids_[i] != 0)
+                continue;
+            for (char byte = 0; ::read(pipes_[i][0], &byte, 1) == 1;) {
+                shared_->sums[i] =
+                    sum_of(numbers.subspan(i * numbers.size() / 2, numbers.size() / 2));
+                if (::write(pipes_[2][1], &byte, 1) != 1)
+                    break;
+            }
+            ::_exit(1);
+        }
+        static_cast<void>(milliseconds());
+    }
+    ~SleepingSums() {
+        for (const pid_t pid : pids_) {
+            int status = 0;
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, &status, 0);
+        }
+        for (const Pipe& pipe : pipes_)
+            for (const int end : pipe)
+                ::close(end);
+    }
+    SleepingSums(const SleepingSums&) = delete;
+    SleepingSums& operator=(const SleepingSums&) = delete;
+
+    double milliseconds() {
+        char byte = 1;
+        const std::int64_t start = bench::now_ns();
+        for (std::size_t i = 0; i < 2; ++i)
+            if (::write(pipes_[i][1], &byte, 1) != 1)
+                std::exit(1);
+        for (std::size_t i = 0; i < 2; ++i)
+            if (::read(pipes_[2][0], &byte, 1) != 1)
+                std::exit(1);
+        return static_cast<double>(bench::now_ns() - start) * 1e-6;
+    }
+
+private:
+    using Pipe = std::array<int, 2>;
+    struct Shared {
+        std::array<double, 2> sums{};
+    };
+    bench::SharedMemory<Shared> shared_;
+    std::array<Pipe, 3> pipes_{}; // to each, and back
+    std::array<pid_t, 2> pids_{};
+};
+
 void check_sum(double sum) {
     if (sum != static_cast<double>(doubles))
         std::exit(1);
@@ -385,6 +442,14 @@ int main(int argc, char** argv) {
     numbers.fill(1.0);
     auto peers = std::make_unique<ForkedSums>(std::span<const double>(numbers.data(), doubles));
     sums.row("two forked workers, the pure sum", [&] { return peers->milliseconds(); });
+    auto sleepers =
+        std::make_unique<SleepingSums>(std::span<const double>(numbers.data(), doubles));
+    sums.row("two forked workers, asleep before", [&] {
+        peers.reset();
+        const double time = sleepers->milliseconds();
+        peers = std::make_unique<ForkedSums>(std::span<const double>(numbers.data(), doubles));
+        return time;
+    });
     // The peers wait with yields, which would cost the pool's workers time: they are there only
     // when it is their turn.
     for (const bool as_span : {false, true})
@@ -397,7 +462,10 @@ int main(int argc, char** argv) {
         });
     sums.target("two tasks, the array", "two forked workers, the pure sum", false, 1.15);
     sums.target("two tasks, spans", "two forked workers, the pure sum", false, 1.15);
+    sums.target("two tasks, the array", "two forked workers, asleep before", false, 1.15);
+    sums.target("two tasks, spans", "two forked workers, asleep before", false, 1.15);
     sums.run(rounds);
+    sleepers.reset();
     peers.reset();
 
     for (const std::int64_t microseconds : {10, 100}) {

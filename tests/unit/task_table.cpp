@@ -75,6 +75,38 @@ BOOST_AUTO_TEST_CASE(a_task_that_comes_while_one_worker_is_busy_wakes_the_other)
             (core::TaskState::of((*table).slot(slot).state.load()).tag == core::TaskTag::done));
 }
 
+// So that who puts the next task wakes the next worker himself.
+BOOST_AUTO_TEST_CASE(the_flag_stays_up_as_long_as_somebody_sleeps) {
+    const Table table;
+    const auto work = [&](std::uint32_t seat) {
+        return [&, seat] {
+            core::seat_take(*table, seat);
+            while (const auto slot = core::task_take(*table, seat))
+                core::task_done(*table, seat, *slot);
+            return 0;
+        };
+    };
+    support::RawChild one(work(0));
+    support::RawChild two(work(1));
+    const auto& idle = (*table).header->idle;
+    for (std::uint32_t slot = 0; slot < 8; ++slot) {
+        support::wait_until_asleep(one.pid());
+        support::wait_until_asleep(two.pid());
+        table.put(slot);
+        BOOST_TEST(idle.load() != 0u);
+    }
+    core::task_stop(*table);
+    BOOST_TEST(one.wait() == 0);
+    BOOST_TEST(two.wait() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_flag_goes_down_when_nobody_was_there_to_wake) {
+    const Table table;
+    (*table).header->idle.store(1); // by one who has died, or found a task himself
+    table.put(0);
+    BOOST_TEST((*table).header->idle.load() == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_was_withdrawn_is_taken_by_nobody) {
     const Table table;
     core::seat_take(*table, 0);

@@ -57,11 +57,12 @@
 // A slot has its number in `order` at most as often as it was queued, and the parent never lets
 // tail run away from head by more than the ring has entries.
 //
-// Sleeping. Workers sleep on `idle`, which they set before they look once more; who finds it set
-// clears it and wakes. A woken worker sets it again, for there may be others asleep, and if it
+// Sleeping. Workers sleep on `idle`, which they set to 1 before they look once more; who finds it
+// set makes it 2 (others may be asleep still) and wakes as many as he has put tasks; when there
+// were not so many, he clears it. A woken worker sets it to 1 again, for the same reason, and if it
 // leaves tasks behind it wakes the next. If it dies before that, its bell rings, and the parent
-// wakes all when it has reaped it. The parent sleeps on `listening` in the same way, and on the
-// beacons of its workers.
+// wakes all when it has reaped it. The parent sleeps on `listening`, which who wakes it clears, and
+// on the beacons of its workers.
 
 namespace multifork::core {
 
@@ -131,7 +132,7 @@ struct TaskHeader {
     alignas(64) std::atomic<std::uint64_t> tail;
     std::uint64_t head_seen; ///< by the parent, for itself: head was there, or is further
     alignas(64) std::atomic<std::uint64_t> head;
-    alignas(64) std::atomic<std::uint32_t> idle; ///< a worker may be asleep
+    alignas(64) std::atomic<std::uint32_t> idle; ///< 1, 2: a worker may be asleep
     std::atomic<std::uint32_t> listening;        ///< the parent may be asleep
     std::atomic<std::uint32_t> stop;             ///< 1: workers end when nothing is queued
     std::atomic<std::uint32_t> cores;            ///< that the workers have together; by the parent
