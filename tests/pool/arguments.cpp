@@ -3,6 +3,7 @@
 #include <multifork/pool/pool.hpp>
 #include <multifork/pool/thread_pool.hpp>
 
+#include "support/holes.hpp"
 #include "support/start_methods.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -19,6 +20,7 @@
 // What a task can be given: text by a pointer, as a Process; and functions in odd shapes.
 
 namespace mp = multifork;
+namespace support = multifork::test;
 
 namespace {
 
@@ -35,11 +37,10 @@ double weigh(char kind, double grams, bool twice, std::int64_t times) noexcept {
     return grams * static_cast<double>(times) * (twice ? 2 : 1) + kind;
 }
 
-/// Without holes: what lies in one by chance may look like an address, and is refused.
 struct Parcel {
-    std::int64_t kind;
+    char kind;
     double grams;
-    std::int64_t heavy;
+    bool heavy;
 };
 
 template <std::size_t size>
@@ -127,13 +128,13 @@ BOOST_AUTO_TEST_CASE(a_closure_of_a_function_template_may_change_itself) {
 MULTIFORK_EACH_START_METHOD(plain_values_come_as_they_were_given) {
     mp::Pool pool{context, 1};
     BOOST_TEST(pool.apply(weigh, 'a', 0.5, true, std::int64_t{1} << 40) == 0x1p40 + 'a');
-    const auto more = [kind = std::int64_t{7}, grams = 2.5](Parcel parcel, double by) {
-        return Parcel{kind, grams + parcel.grams * by, parcel.heavy + 1};
+    const auto more = [kind = 'b', grams = 2.5](Parcel parcel, double by) {
+        return Parcel{kind, grams + parcel.grams * by, !parcel.heavy};
     };
-    const Parcel parcel = pool.apply(more, Parcel{1, 4.0, 2}, 0.25);
-    BOOST_TEST(parcel.kind == 7);
+    const Parcel parcel = pool.apply(more, Parcel{'a', 4.0, false}, 0.25);
+    BOOST_TEST(parcel.kind == 'b');
     BOOST_TEST(parcel.grams == 3.5);
-    BOOST_TEST(parcel.heavy == 3);
+    BOOST_TEST(parcel.heavy);
     BOOST_TEST(pool.apply([] { return 1; }) + pool.apply([](int x) { return x; }, 2) == 3);
     pool.apply([] {});
 }
@@ -165,6 +166,23 @@ BOOST_AUTO_TEST_CASE(a_captured_address_is_refused_before_anything_is_sent) {
     BOOST_CHECK_THROW(static_cast<void>(pool.submit([p = &here](int x) { return *p + x; }, 2)),
                       mp::NotShareable);
     BOOST_TEST(pool.apply([](int x) { return x; }, 3) == 3);
+}
+
+// As every closure and struct of plain values may have, by chance.
+MULTIFORK_EACH_START_METHOD(an_address_in_the_padding_is_none_that_was_captured) {
+    mp::Pool pool{context, 1};
+    support::OverAddresses<Parcel> parcel;
+    parcel->kind = 'a';
+    parcel->grams = 0.5;
+    parcel->heavy = true;
+    const auto weight = [](const Parcel& it) { return it.kind + it.grams; };
+    BOOST_TEST(pool.apply(weight, *parcel) == 'a' + 0.5);
+    BOOST_TEST(pool.apply([it = *parcel] { return it.kind + it.grams; }) == 'a' + 0.5);
+    support::OverAddresses<std::array<Parcel, 100>> many; // more than a slot holds
+    many->fill(*parcel);
+    BOOST_TEST(pool.apply([](const std::array<Parcel, 100>& all) { return all.back().kind; },
+                          *many) == 'a');
+    BOOST_TEST(pool.apply([all = *many](std::size_t n) { return all[n].kind; }, 99) == 'a');
 }
 
 BOOST_AUTO_TEST_SUITE_END()

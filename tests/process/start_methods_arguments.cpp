@@ -2,6 +2,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/holes.hpp"
 #include "support/start_methods.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -33,6 +34,11 @@ namespace {
 struct Plain {
     int number;
     std::array<char, 8> text;
+};
+struct Holed {
+    char letter;
+    double number;
+    bool flag;
 };
 struct Mixed {
     std::string text;
@@ -346,6 +352,22 @@ BOOST_AUTO_TEST_CASE(a_pointer_to_text_stays_one_in_a_forked_child) {
     support::run_in_child(
         mp::get_context("fork"),
         [here](const char* there) { support::demand(there == here && there[4] == 'd'); }, here);
+}
+
+// As every struct and closure of plain values may have, by chance.
+MULTIFORK_EACH_START_METHOD(an_address_in_the_padding_is_none_that_was_captured) {
+    support::OverAddresses<Holed> holed;
+    holed->letter = 'a';
+    holed->number = 0.5;
+    holed->flag = true;
+    const auto check = [](const Holed& it) {
+        support::demand(it.letter == 'a' && it.number == 0.5 && it.flag);
+    };
+    support::run_in_child(context, check, *holed);
+    support::run_in_child(context, [it = *holed] { support::demand(it.number == 0.5); });
+    support::OverAddresses<std::array<Holed, 100>> many;
+    many->fill(*holed);
+    support::run_in_child(context, [all = *many] { support::demand(all[99].letter == 'a'); });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

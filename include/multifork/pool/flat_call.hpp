@@ -31,7 +31,7 @@ struct Flat {
     [[nodiscard]] static bool write(std::byte* to, const T& value) {
         if constexpr (!std::is_empty_v<T>) {
             if constexpr (std::is_class_v<T>)
-                refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
+                refuse_addresses(value);
             std::memcpy(to, &value, bytes);
         }
         return true;

@@ -3,6 +3,7 @@
 #include <multifork/channel/crossing.hpp>
 #include <multifork/channel/span.hpp>
 #include <multifork/platform/export.hpp>
+#include <multifork/platform/padding.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -26,6 +27,15 @@ namespace detail {
 /// \throws NotShareable when one of the words is an address in this process: a closure may have
 /// captured a reference or a pointer, and the compiler cannot be asked
 MULTIFORK_API void refuse_addresses(std::span<const std::byte> bytes, const std::type_info& type);
+template <class T>
+void refuse_addresses(const T& value) {
+    if constexpr (std::has_unique_object_representations_v<T>)
+        refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
+    else if constexpr (sizeof(T) <= 1024)
+        refuse_addresses(BytesWithoutPadding<T>(value).bytes, typeid(T));
+    else // may be too large for the stack
+        refuse_addresses(std::make_unique<BytesWithoutPadding<T>>(value)->bytes, typeid(T));
+}
 [[noreturn]] MULTIFORK_API void throw_cannot_cross(const std::type_info& type);
 
 template <class T>
@@ -36,7 +46,7 @@ void pack(ByteWriter& writer, const T& value) {
         // What crosses piece by piece may well have a function's address among its bytes.
         if constexpr (Shareable<T> && std::is_class_v<T> && !std::is_empty_v<T> &&
                       !Cross<T>::brings_handles)
-            refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
+            refuse_addresses(value);
         Cross<T>::write(writer, value);
     }
 }

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+/// \file
+/// \internal The bytes of an object without its padding: the holes between its members, in which
+/// lies what was there before, maybe part of an address.
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+#define MULTIFORK_CLEAR_PADDING 1
+#endif
+#endif
+
+namespace multifork::detail {
+
+#if defined(MULTIFORK_CLEAR_PADDING)
+
+template <class T>
+void clear_padding(T& object) noexcept {
+    __builtin_clear_padding(&object);
+}
+
+#else
+
+/// Which bytes of a T are padding, for a compiler that does not say so (clang 16): in a constant
+/// expression a byte that no member has cannot be read. It knows no such holes in a T with
+/// pointers, references or unions, which a constant expression cannot make out of bytes.
+template <class T>
+class Padding {
+    using Bytes = std::array<std::byte, sizeof(T)>;
+
+    static constexpr bool made_of_bytes() {
+        return (static_cast<void>(std::bit_cast<T>(Bytes{})), true);
+    }
+    template <std::size_t at>
+    static constexpr bool read() {
+        return std::bit_cast<Bytes>(std::bit_cast<T>(Bytes{}))[at] ==
+               std::byte{}; // true, or cannot
+    }
+    template <std::size_t at>
+    static constexpr bool is_value = requires {
+        typename std::bool_constant<read<at>()>;
+    };
+
+public:
+    /// Each byte is looked at by an instantiation of its own, which is too much for a large T.
+    static constexpr bool known = sizeof(T) <= 512 && requires {
+        typename std::bool_constant<made_of_bytes()>;
+    };
+
+    static void clear(std::byte* bytes) noexcept {
+        [bytes]<std::size_t... at>(std::index_sequence<at...>) {
+            ((is_value<at> ? void() : void(bytes[at] = {})), ...);
+        }
+        (std::make_index_sequence<sizeof(T)>{});
+    }
+};
+
+template <class T>
+void clear_padding(T& object) noexcept {
+    if constexpr (Padding<T>::known)
+        Padding<T>::clear(reinterpret_cast<std::byte*>(&object));
+}
+
+#endif
+
+/// A copy of an object's bytes, as aligned as the object, whose padding is zero.
+template <class T>
+    requires std::is_trivially_copyable_v<T>
+struct BytesWithoutPadding {
+    explicit BytesWithoutPadding(const T& object) noexcept {
+        std::memcpy(bytes.data(), &object, sizeof(T));
+        if constexpr (!std::has_unique_object_representations_v<T>)
+            clear_padding(*reinterpret_cast<T*>(bytes.data()));
+    }
+    alignas(T) std::array<std::byte, sizeof(T)> bytes;
+};
+
+} // namespace multifork::detail
