@@ -19,14 +19,7 @@
 
 namespace multifork::detail {
 
-#if defined(MULTIFORK_CLEAR_PADDING)
-
-template <class T>
-void clear_padding(T& object) noexcept {
-    __builtin_clear_padding(&object);
-}
-
-#else
+#if !defined(MULTIFORK_CLEAR_PADDING)
 
 /// Which bytes of a T are padding, for a compiler that does not say so (clang 16): in a constant
 /// expression a byte that no member has cannot be read. It knows no such holes in a T with
@@ -40,8 +33,8 @@ class Padding {
     }
     template <std::size_t at>
     static constexpr bool read() {
-        return std::bit_cast<Bytes>(std::bit_cast<T>(Bytes{}))[at] ==
-               std::byte{}; // true, or cannot
+        // True, or cannot be told.
+        return std::bit_cast<Bytes>(std::bit_cast<T>(Bytes{}))[at] == std::byte{};
     }
     template <std::size_t at>
     static constexpr bool is_value = requires {
@@ -62,24 +55,27 @@ public:
     }
 };
 
-template <class T>
-void clear_padding(T& object) noexcept {
-    if constexpr (Padding<T>::known)
-        Padding<T>::clear(reinterpret_cast<std::byte*>(&object));
-}
-
 #endif
 
-/// A copy of an object's bytes, as aligned as the object, whose padding is zero.
+/// The bytes of a T, with zeros in place of its padding.
 template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>
 struct BytesWithoutPadding {
     explicit BytesWithoutPadding(const T& object) noexcept {
+#if defined(MULTIFORK_CLEAR_PADDING)
+        // Of a variable g++ clears the padding whatever the type, but of what a pointer leads to
+        // only if it takes the type for trivially copyable, and g++ 12 changes its mind about
+        // closures when somebody asks whether they can be assigned.
+        T copy(object);
+        __builtin_clear_padding(&copy);
+        std::memcpy(bytes.data(), &copy, sizeof(T));
+#else
         std::memcpy(bytes.data(), &object, sizeof(T));
-        if constexpr (!std::has_unique_object_representations_v<T>)
-            clear_padding(*reinterpret_cast<T*>(bytes.data()));
+        if constexpr (Padding<T>::known)
+            Padding<T>::clear(bytes.data());
+#endif
     }
-    alignas(T) std::array<std::byte, sizeof(T)> bytes;
+    std::array<std::byte, sizeof(T)> bytes;
 };
 
 } // namespace multifork::detail

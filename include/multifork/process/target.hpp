@@ -29,12 +29,11 @@ namespace detail {
 MULTIFORK_API void refuse_addresses(std::span<const std::byte> bytes, const std::type_info& type);
 template <class T>
 void refuse_addresses(const T& value) {
-    if constexpr (std::has_unique_object_representations_v<T>)
+    constexpr bool large = sizeof(T) > 1 << 16; // too large for the stack, maybe
+    if constexpr (large || !std::is_copy_constructible_v<T>)
         refuse_addresses(std::as_bytes(std::span<const T, 1>(&value, 1)), typeid(T));
-    else if constexpr (sizeof(T) <= 1024)
+    else
         refuse_addresses(BytesWithoutPadding<T>(value).bytes, typeid(T));
-    else // may be too large for the stack
-        refuse_addresses(std::make_unique<BytesWithoutPadding<T>>(value)->bytes, typeid(T));
 }
 [[noreturn]] MULTIFORK_API void throw_cannot_cross(const std::type_info& type);
 
