@@ -48,11 +48,17 @@ public:
     };
 
     static void clear(std::byte* bytes) noexcept {
-        [bytes]<std::size_t... at>(std::index_sequence<at...>) {
-            ((is_value<at> ? void() : void(bytes[at] = {})), ...);
-        }
-        (std::make_index_sequence<sizeof(T)>{});
+        for (std::size_t at = 0; at < sizeof(T); ++at)
+            if (!values[at])
+                bytes[at] = {};
     }
+
+private:
+    template <std::size_t... at>
+    static constexpr std::array<bool, sizeof(T)> look_at(std::index_sequence<at...>) {
+        return {is_value<at>...};
+    }
+    static constexpr auto values = look_at(std::make_index_sequence<sizeof(T)>{});
 };
 
 #endif
