@@ -8,9 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <string>
-#include <type_traits>
 
 // Of an object whose every byte is 1, the bytes without padding: 'x' where a member is, '.' in the
 // holes.
