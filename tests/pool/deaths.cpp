@@ -240,11 +240,13 @@ BOOST_AUTO_TEST_CASE(a_handle_on_a_worker_may_be_closed_before_the_pool_buries_i
     for (const bool terminated : {false, true}) {
         mp::Pool pool{2};
         support::Gate busy, gate;
-        const auto first = pool.submit(own_pid);
+        mp::Event has_callback; // a future that is done calls it at once, here
+        const auto first = pool.submit([](mp::Event go) { go.wait(); }, has_callback);
         first.add_done_callback([&](const auto&) {
             busy.open();
             gate.pass();
         });
+        has_callback.set();
         busy.pass();
         for (const mp::ProcessHandle& worker : pool.processes()) {
             worker.kill();
