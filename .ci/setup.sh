@@ -217,18 +217,24 @@ provide() {
         fi
         say "Installing ${packages[*]}"
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove \
-            --no-install-recommends -o DPkg::Lock::Timeout=120 "${packages[@]}" >"$log" 2>&1
+            --no-install-recommends -o DPkg::Lock::Timeout=600 "${packages[@]}" >"$log" 2>&1
     }
 
     if ! get; then
         # A machine without package lists knows no candidates, and old lists name what the mirror
         # does not have any more; choose again with new ones.
         say "Fetching the package lists"
-        $sudo apt-get update -o APT::Update::Error-Mode=any >"$log" 2>&1 || {
-            # Of several sources it may be one that does not matter.
-            tail -n 10 "$log" >&2
-            say "Not all package lists could be fetched."
-        }
+        local tries
+        for ((tries = 0; tries < 60; ++tries)); do
+            $sudo apt-get update -o APT::Update::Error-Mode=any >"$log" 2>&1 && break
+            if ! grep -q "Could not get lock" "$log"; then
+                # Of several sources it may be one that does not matter.
+                tail -n 10 "$log" >&2
+                say "Not all package lists could be fetched."
+                break
+            fi
+            sleep 5 # a fresh machine fetches them by itself, too
+        done
         mapfile -t packages < <(missing_packages "$@" | sort -u)
         refuse_old_system
         get || give_up "Not all packages can be installed."

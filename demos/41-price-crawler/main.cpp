@@ -134,9 +134,9 @@ int show(std::int64_t processes, std::int64_t pages, std::chrono::milliseconds d
     Both both = crawl_twice(processes, pages, delay);
     const std::int64_t most = std::min(processes, pages);
     const auto enough = [&] {
-        return most == 1 || pages % processes != 0 ||
-               (both.many.at_once == most &&
-                both.one.seconds / both.many.seconds > least_ratio(most));
+        return most == 1 || (both.many.at_once == most &&
+                             (pages % processes != 0 ||
+                              both.one.seconds / both.many.seconds > least_ratio(most)));
     };
     for (int more = 0; more < 3 && !enough(); ++more) {
         delay *= 2;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -84,16 +85,21 @@ std::vector<JobResult> through_a_queue(const std::vector<Job>& jobs) {
 void check_small_jobs(Claims& claims, std::size_t jobs) {
     volatile std::int64_t kept = 0;
     const auto small = [&] { kept = static_cast<std::int64_t>(sum_of_squares(500)); };
-    const Stopwatch loop_time;
-    for (std::size_t i = 0; i < jobs; ++i)
-        small();
-    const double loop = loop_time.seconds();
-    const Stopwatch process_time;
-    std::vector<mp::Process> children;
-    for (std::size_t i = 0; i < jobs; ++i)
-        children.emplace_back(child, small).start();
-    join_all(children);
-    const double processes = process_time.seconds();
+    // In turns, and the quickest of each: whatever else the machine does makes both slower.
+    double loop = std::numeric_limits<double>::max();
+    double processes = loop;
+    for (int turn = 0; turn < 5; ++turn) {
+        const Stopwatch loop_time;
+        for (std::size_t i = 0; i < jobs; ++i)
+            small();
+        loop = std::min(loop, loop_time.seconds());
+        const Stopwatch process_time;
+        std::vector<mp::Process> children;
+        for (std::size_t i = 0; i < jobs; ++i)
+            children.emplace_back(child, small).start();
+        join_all(children);
+        processes = std::min(processes, process_time.seconds());
+    }
     claims.check(processes > loop, "Small jobs, of 500 numbers, take longer in processes",
                  fmt::format("{} against {}",
                              duration_text(static_cast<std::int64_t>(processes * 1e9)),

@@ -129,15 +129,20 @@ int show(std::int64_t count) {
                                 static_cast<double>(processes.took.count()),
                             grouped(count), count_of(mp::cpu_count(), "processor")));
 
+    // In turns, and the quickest of each: whatever else the machine does makes both slower.
     constexpr std::int64_t few = 500;
-    const Outcome few_in_processes = in_processes(few, false);
-    const Outcome few_in_a_row = in_a_row(few, false);
-    claims.check(few_in_processes.took > few_in_a_row.took,
+    auto few_in_processes = std::chrono::nanoseconds::max();
+    auto few_in_a_row = few_in_processes;
+    for (int i = 0; i < 5; ++i) {
+        few_in_processes = std::min(few_in_processes, in_processes(few, false).took);
+        few_in_a_row = std::min(few_in_a_row, in_a_row(few, false).took);
+    }
+    claims.check(few_in_processes > few_in_a_row,
                  fmt::format("With {} numbers processes are slower: starting them is most of the "
                              "work",
                              few),
-                 fmt::format("{}, and {} in a row", duration_text(few_in_processes.took.count()),
-                             duration_text(few_in_a_row.took.count())));
+                 fmt::format("{}, and {} in a row", duration_text(few_in_processes.count()),
+                             duration_text(few_in_a_row.count())));
     return claims.exit_code();
 }
 

@@ -85,8 +85,10 @@ std::string duration_text(std::int64_t ns) {
         return fmt::format("{} ns", grouped(ns));
     if (ns < 1'000'000)
         return fmt::format("{:.1f} {}", value / 1e3, terminal().unicode ? "µs" : "us");
-    if (ns < 1'000'000'000)
+    if (ns < 100'000'000)
         return fmt::format("{:.2f} ms", value / 1e6);
+    if (ns < 1'000'000'000) // as wide as the others, for tables
+        return fmt::format("{:.1f} ms", value / 1e6);
     return fmt::format("{:.1f} s", value / 1e9);
 }
 

@@ -64,6 +64,9 @@ std::vector<std::string> other_threads() {
             continue;
         std::string name;
         std::getline(std::ifstream(fmt::format("/proc/self/task/{}/comm", thread)), name);
+        const auto number = static_cast<std::uint32_t>(thread);
+        if (name.empty() && !platform::thread_exists(platform::process_id(), number))
+            continue; // it has ended since; perhaps one of ours, which is forgotten then
         names.push_back(name.empty() ? std::to_string(thread) : name);
     }
     return names;

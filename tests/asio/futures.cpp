@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(an_io_context_may_end_before_the_future_is_ready) {
             static_cast<void>(co_await mp::async_get(future));
         };
         asio::co_spawn(io, take(promise.get_future()), asio::detached);
-        io.run_for(20ms);
+        io.poll();
     }
     promise.set_value("late");
     BOOST_TEST(promise.get_future().get() == "late");
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(a_slow_callback_of_a_future_holds_nobody_up) {
         done.set_value();
     };
     asio::co_spawn(io, take(future, go), asio::detached);
-    io.run_for(20ms);
+    io.poll();
     future.add_done_callback([&](const mp::Future<int>&) { go.get_future().wait(); });
     std::jthread setter([&] { promise.set_value(5); });
     io.restart();
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(a_forked_child_is_told_that_its_parent_goes_on_waiting) {
         error = thrown;
         ended = true;
     });
-    io.run_for(20ms);
+    io.poll();
     io.notify_fork(asio::io_context::fork_prepare);
     mp::Process child{[&] {
         io.notify_fork(asio::io_context::fork_child);
@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE(a_process_object_may_go_while_its_end_is_awaited) {
     };
     std::exception_ptr error;
     asio::co_spawn(io, wait_for(*child), [&](std::exception_ptr thrown) { error = thrown; });
-    io.run_for(20ms);
+    io.poll();
     BOOST_TEST(!ended);
     go.put(1);
     child.reset(); // joins it

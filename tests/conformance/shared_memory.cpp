@@ -7,6 +7,7 @@
 #include "start_methods.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 #include "support/program.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -76,35 +77,37 @@ const support::Program list_maker{"make a list and drop it", [] {
 BOOST_AUTO_TEST_SUITE(shm)
 
 BOOST_AUTO_TEST_CASE(H_004_basics) {
-    auto memory = SharedMemory::create("conf-shm", 512);
-    BOOST_TEST(memory.name() == "conf-shm");
+    auto memory = SharedMemory::create(support::own_name("shm"), 512);
+    BOOST_TEST(memory.name() == support::own_name("shm"));
     BOOST_TEST(memory.size() >= 512u);
-    BOOST_TEST(memory.to_string().find("conf-shm") != std::string::npos);
+    BOOST_TEST(memory.to_string().find(support::own_name("shm")) != std::string::npos);
     BOOST_TEST(memory.to_string().find("512") != std::string::npos);
     memory.buf()[0] = byte(42);
-    auto second = SharedMemory::open("conf-shm");
+    auto second = SharedMemory::open(support::own_name("shm"));
     BOOST_TEST((second.buf()[0] == byte(42)));
     second.buf()[1] = byte(43);
     BOOST_TEST((memory.buf()[1] == byte(43)));
     // There is no way to give a size to open(); open_or_create() gives the old one.
     for (std::size_t i = 0; i < 20; ++i)
-        BOOST_TEST(SharedMemory::open_or_create("conf-shm", 100 + 50 * i).size() == 512u);
+        BOOST_TEST(SharedMemory::open_or_create(support::own_name("shm"), 100 + 50 * i).size() ==
+                   512u);
     const auto minus_two = static_cast<std::size_t>(-2);
-    support::expect_error<mp::InvalidArgument>([&] { SharedMemory::create("conf-x", minus_two); },
-                                               {"-2"});
+    support::expect_error<mp::InvalidArgument>(
+        [&] { SharedMemory::create(support::own_name("x"), minus_two); }, {"-2"});
     support::expect_error<mp::InvalidArgument>([] { SharedMemory::open(""); }, {});
-    support::expect_error<mp::AlreadyExists>([] { SharedMemory::create("conf-shm", 512); },
-                                             {"conf-shm"});
+    support::expect_error<mp::AlreadyExists>(
+        [] { SharedMemory::create(support::own_name("shm"), 512); }, {support::own_name("shm")});
     second.close();
     memory.unlink();
     BOOST_TEST((memory.buf()[0] == byte(42)));
-    support::expect_error<mp::NotFound>([&] { memory.unlink(); }, {"conf-shm"});
-    support::expect_error<mp::NotFound>([] { SharedMemory::open("conf-shm"); }, {"conf-shm"});
+    support::expect_error<mp::NotFound>([&] { memory.unlink(); }, {support::own_name("shm")});
+    support::expect_error<mp::NotFound>([] { SharedMemory::open(support::own_name("shm")); },
+                                        {support::own_name("shm")});
 }
 
 BOOST_AUTO_TEST_CASE(H_005_a_generated_name_that_is_taken_is_replaced) {
     int turn = 0;
-    const auto next_name = [&] { return "conf-name-" + std::to_string(turn++ / 2); };
+    const auto next_name = [&] { return support::own_name("name-" + std::to_string(turn++ / 2)); };
     const auto make = [&] {
         return SharedMemory::create_with(next_name, 1, mp::arena::Kind::shared_memory,
                                          [](std::byte*) {});
@@ -112,9 +115,9 @@ BOOST_AUTO_TEST_CASE(H_005_a_generated_name_that_is_taken_is_replaced) {
     const auto first = make();  // 0
     const auto second = make(); // 0 is taken, 1
     const auto third = make();  // 1 is taken, 2
-    BOOST_TEST(first.name() == "conf-name-0");
-    BOOST_TEST(second.name() == "conf-name-1");
-    BOOST_TEST(third.name() == "conf-name-2");
+    BOOST_TEST(first.name() == support::own_name("name-0"));
+    BOOST_TEST(second.name() == support::own_name("name-1"));
+    BOOST_TEST(third.name() == support::own_name("name-2"));
 }
 
 // To have no size at all does not compile.
@@ -186,8 +189,8 @@ BOOST_AUTO_TEST_CASE(H_012_a_scope_manages_lists_and_blocks) {
 BOOST_AUTO_TEST_CASE(H_014_a_list_travels_as_its_name) {
     const std::vector<ShareableList::Item> ten(10, 7);
     const std::vector<ShareableList::Item> many(400, 7);
-    auto small = ShareableList::create("conf-list-a", ten);
-    auto large = ShareableList::create("conf-list-b", many);
+    auto small = ShareableList::create(support::own_name("list-a"), ten);
+    auto large = ShareableList::create(support::own_name("list-b"), many);
     BOOST_TEST(encoded_size(small) == encoded_size(large));
     auto same = travel(small);
     BOOST_TEST(same.size() == 10u);
@@ -228,7 +231,7 @@ BOOST_AUTO_TEST_CASE(H_018_an_attacher_never_removes_what_others_use) {
 
 // There is no cleaner process: nothing to interrupt, to share or to ask for an exit code.
 BOOST_AUTO_TEST_CASE(H_020_H_021_H_023_H_025_there_is_no_cleaner_process) {
-    auto semaphore = mp::Semaphore::create("conf-semaphore", 1);
+    auto semaphore = mp::Semaphore::create(support::own_name("semaphore"), 1);
     auto memory = SharedMemory::create(16);
     semaphore.acquire();
     semaphore.release();

@@ -3,6 +3,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -57,7 +58,7 @@ BOOST_AUTO_TEST_CASE(Q_015_close_leaves_nothing_behind) {
 
     const std::size_t descriptors = support::open_descriptors();
     const std::size_t before = mappings();
-    auto named = mp::SimpleQueue<int>::create("conf-simple");
+    auto named = mp::SimpleQueue<int>::create(support::own_name("simple"));
     named.put(1);
     BOOST_TEST(support::open_descriptors() > descriptors);
     BOOST_TEST(mappings() == before + 1);

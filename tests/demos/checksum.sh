@@ -94,7 +94,8 @@ mkdir large
 for ((i = 0; i < 8; ++i)); do truncate -s $((40 + i))M "large/$i"; done
 find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >"$scratch/theirs"
 same 0 --kill-workers 3 --workers 2 .
-grep -qF 'checksum: killed 3 workers;' "$scratch/err" || problem "did not kill: $(cat "$scratch/err")"
+# Not always all three: it looks for workers only as long as there is work.
+grep -qE 'checksum: killed [1-3] workers?( |;)' "$scratch/err" || problem "did not kill: $(cat "$scratch/err")"
 same 0 --kill-workers 2 --workers 1 --verify .
 cd / || exit 1
 

@@ -36,7 +36,9 @@ grep -q "^  ok " "$scratch/out" || problem "no plain marks in the C locale"
 
 # At 60 columns no line of its own is longer.
 COLUMNS=60 "$program" --short >"$scratch/out"
-[ "$(wc -L <"$scratch/out")" -le 60 ] || problem "a line is longer than 60 columns"
+# But for what the library says of a process, which is as long as its numbers.
+[ "$(grep -v "^<Process " "$scratch/out" | wc -L)" -le 60 ] ||
+    problem "a line is longer than 60 columns"
 if command -v script >/dev/null; then
     # shellcheck disable=SC2016 # for the inner shell
     TERM=xterm script -qec '"$program" --short' /dev/null >"$scratch/out" </dev/null
@@ -66,7 +68,7 @@ if [ "$count" -gt 1 ]; then
     wait "$main"
     code=$?
     [ "$code" = 1 ] || problem "exit code $code although processes were killed"
-    grep -qE "signal 9|hung up|refused" "$scratch/out" ||
+    grep -qE "signal 9|exit code -9|hung up|refused" "$scratch/out" ||
         problem "does not say what happened: $(tail -n 2 "$scratch/out")"
     until_gone "killed processes"
 fi

@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(a_segmentation_fault_fails_its_task_alone) {
 
 BOOST_AUTO_TEST_CASE(one_chunk_past_its_limit_fails_the_map_and_no_other_chunk,
                      *ut::fixture<support::NoBackstop>()) {
-    mp::Pool pool{2, {.task_limit = 100ms}};
+    mp::Pool pool{2, {.task_limit = 1s}};
     std::vector<std::size_t> told;
     const auto sleeps = [](int x) {
         if (x == 5)

@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(threads_that_take_too_long_are_reported) {
     const auto blocks = [&go] { go.wait(); };
     // The threads are joined before it comes out: somebody must let them go.
     std::jthread release([&] {
-        std::this_thread::sleep_for(1s);
+        std::this_thread::sleep_for(3s);
         go.count_down();
     });
     BOOST_CHECK_THROW(parallel(blocks, blocks), mp::TimedOut);
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(verbose_writes_lines_where_there_is_no_terminal) {
     const auto got = ::read(ends[0], text.data(), text.size());
     ::close(ends[0]);
     const std::string said(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
-    BOOST_TEST(said.find("Parallel(n_jobs=2): 10/10 in 0:0") == 0u, said);
+    BOOST_TEST(said.find("Parallel(n_jobs=2): 10/10 in 0:0") != std::string::npos, said);
     BOOST_TEST(said.find("[Parallel(n_jobs=2)]: done 5 of 10 | elapsed ") != std::string::npos);
     BOOST_TEST(said.find("[Parallel(n_jobs=2)]: done 10 of 10 | elapsed ") != std::string::npos);
 }

@@ -74,16 +74,18 @@ BOOST_AUTO_TEST_CASE(close_lets_all_be_done_and_terminate_does_not) {
 BOOST_AUTO_TEST_CASE(the_end_of_the_scope_waits_for_what_runs) {
     std::atomic<bool> ended = false;
     mp::Future<int> never;
+    Gate begun, dropped;
     {
         mp::ThreadPool pool{1};
-        std::latch begun(1);
         static_cast<void>(pool.submit([&] {
-            begun.count_down();
+            begun.open();
+            dropped.pass();
             std::this_thread::sleep_for(50ms);
             ended = true;
         }));
-        begun.wait();
+        begun.pass();
         never = pool.submit(square, 1);
+        never.add_done_callback([&](const auto&) { dropped.open(); }); // by the end of the scope
     }
     BOOST_TEST(ended.load());
     BOOST_CHECK_THROW(static_cast<void>(never.get()), mp::Cancelled);

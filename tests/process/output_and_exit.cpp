@@ -324,9 +324,12 @@ const support::Program held_program{
         mp::set_fork_policy(mp::fork_with_threads::allow);
         run([] {
             std::FILE* const file = ::fdopen(::dup(STDOUT_FILENO), "w");
+            static std::atomic<bool> seen{false};
             std::thread([file] {
                 ::flockfile(file);
                 std::fputs("kept ", file);
+                while (!seen)
+                    ::usleep(200);
                 ::usleep(50'000);
                 std::fputs("both ", file);
                 ::funlockfile(file);
@@ -334,6 +337,7 @@ const support::Program held_program{
             }).detach();
             wait_until_held(file);
             support::wait_until([file] { return ::__fpending(file) != 0; });
+            seen = true;
         });
         std::printf("end\n");
         return 0;

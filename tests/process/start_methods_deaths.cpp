@@ -165,12 +165,13 @@ MULTIFORK_EACH_START_METHOD(a_parent_that_is_killed_at_any_moment_while_it_start
         const mp::Event reached;
         support::RawChild parent([&] {
             mp::Event(reached).set();
-            for (;;) {
+            for (int started = 0; started < 500; ++started) { // there is room for some thousands
                 const mp::Lock own;
                 auto* const child = new mp::Process(context.process(
                     {.daemon = true}, [](const mp::Lock&) { sleep_for_ever(); }, own));
                 child->start();
             }
+            sleep_for_ever();
             return 0;
         });
         mp::Event(reached).wait();

@@ -179,20 +179,13 @@ Leftovers::Found Leftovers::find() const {
 }
 
 std::vector<std::string> Leftovers::clean_up() const {
-    // A name of the library's own choice may be that of a test beside this one, which has closed
-    // its SharedMemory and has not unlinked it yet: that is worth a longer look.
+    // Processes that were told to end may not have been run since. And an entry without a mark may
+    // be that of a test beside this one, which has closed it and has not unlinked it yet.
     const auto begin = std::chrono::steady_clock::now();
-    const auto patience = [&](const Found& found) {
-        const bool perhaps_anothers =
-            found.processes.empty() &&
-            std::all_of(found.entries.begin(), found.entries.end(), [](const std::string& entry) {
-                return entry.starts_with("multifork.psm_");
-            });
-        return milliseconds(perhaps_anothers ? 10'000 : 500) * slowdown();
-    };
+    const auto patience = milliseconds(5'000) * slowdown();
     Found found = find();
     while (!(found.processes.empty() && found.entries.empty()) &&
-           std::chrono::steady_clock::now() < begin + patience(found)) {
+           std::chrono::steady_clock::now() < begin + patience) {
         std::this_thread::sleep_for(milliseconds(5));
         found = find();
     }

@@ -7,6 +7,7 @@
 #include "support/changing_range.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -280,26 +281,28 @@ BOOST_AUTO_TEST_CASE(raw_values) {
 }
 
 BOOST_AUTO_TEST_CASE(named_arrays) {
-    auto made = mp::Array<int>::create("unit-array", 3, {.max_size = 30});
+    auto made = mp::Array<int>::create(support::own_name("array"), 3, {.max_size = 30});
     made.fill(4);
     support::run_in_child([] {
-        auto array = mp::Array<int>::open("unit-array");
+        auto array = mp::Array<int>::open(support::own_name("array"));
         support::demand(array.size() == 3 && array.max_size() == 30);
         array.resize(20, 5);
     });
     BOOST_TEST(made.size() == 20u);
     BOOST_TEST(made[19] == 5);
-    BOOST_TEST(mp::Array<int>::open_or_create("unit-array", 1).size() == 20u);
+    BOOST_TEST(mp::Array<int>::open_or_create(support::own_name("array"), 1).size() == 20u);
     using Other = mp::Array<double>;
-    support::expect_error<mp::LayoutMismatch>([] { Other::open("unit-array"); }, {"unit-array"});
-    support::expect_error<mp::LayoutMismatch>([] { mp::RawArray<int>::open("unit-array"); },
-                                              {"unit-array"});
-    support::expect_error<mp::NotFound>([] { mp::Array<int>::open("unit-array-none"); }, {"none"});
-    auto raw = mp::RawArray<int>::create("unit-raw-array", 5);
+    support::expect_error<mp::LayoutMismatch>([] { Other::open(support::own_name("array")); },
+                                              {support::own_name("array")});
+    support::expect_error<mp::LayoutMismatch>(
+        [] { mp::RawArray<int>::open(support::own_name("array")); }, {support::own_name("array")});
+    support::expect_error<mp::NotFound>(
+        [] { mp::Array<int>::open(support::own_name("array-none")); }, {"none"});
+    auto raw = mp::RawArray<int>::create(support::own_name("raw-array"), 5);
     raw[4] = 6;
-    BOOST_TEST(mp::RawArray<int>::open("unit-raw-array").at(4) == 6);
-    auto value = mp::RawValue<int>::create("unit-raw-value", 6);
-    BOOST_TEST(mp::RawValue<int>::open("unit-raw-value").value() == 6);
+    BOOST_TEST(mp::RawArray<int>::open(support::own_name("raw-array")).at(4) == 6);
+    auto value = mp::RawValue<int>::create(support::own_name("raw-value"), 6);
+    BOOST_TEST(mp::RawValue<int>::open(support::own_name("raw-value")).value() == 6);
 }
 
 BOOST_AUTO_TEST_CASE(an_overwritten_size_reaches_nobody_elses_memory) {

@@ -253,6 +253,7 @@ BOOST_AUTO_TEST_CASE(killed_waiters_leave_nothing_behind) {
         }};
         child.start();
         support::wait_until([&] { return condition.waiters() == 1; });
+        { const std::scoped_lock it_has_given_it_up{lock}; } // or it would die as its owner
         child.kill();
         child.join();
         BOOST_TEST(condition.waiters() == 0u);

@@ -3,6 +3,7 @@
 #include "support/blocks.hpp"
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -206,7 +207,7 @@ BOOST_AUTO_TEST_CASE(a_function_crosses) {
 }
 
 BOOST_AUTO_TEST_CASE(a_named_object_crosses_by_its_name) {
-    auto named = mp::Value<int>::create("crossing-value", 3);
+    auto named = mp::Value<int>::create(support::own_name("value"), 3);
     mp::Queue<mp::Value<int>> queue{1};
     queue.put(named);
     BOOST_TEST(queue.get().fetch_add(1) == 3);
@@ -219,11 +220,12 @@ BOOST_AUTO_TEST_CASE(a_list_keeps_what_has_no_name) {
     list.append(mp::Value<int>{3});
     BOOST_TEST(list.at(0).load() == 3);
     {
-        const auto named = mp::Value<int>::create("crossing-kept", 4);
+        const auto named = mp::Value<int>::create(support::own_name("kept"), 4);
         list.append(named);
         BOOST_TEST(list.at(1).load() == 4);
     }
-    support::expect_error<mp::NotFound>([&] { static_cast<void>(list.at(1)); }, {"crossing-kept"});
+    support::expect_error<mp::NotFound>([&] { static_cast<void>(list.at(1)); },
+                                        {support::own_name("kept")});
     BOOST_TEST(list.at(0).load() == 3);
 }
 
@@ -249,7 +251,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_cross_says_so) {
     BOOST_CHECK(support::throws<mp::NotShareable>([&] { locks.put(mp::Lock([] {})); }));
     mp::Queue<mp::Barrier> barriers{1};
     BOOST_CHECK(support::throws<mp::NotShareable>([&] { barriers.put(mp::Barrier(1, [] {})); }));
-    auto named = mp::Queue<mp::Lock>::create("crossing-locks", 1);
+    auto named = mp::Queue<mp::Lock>::create(support::own_name("locks"), 1);
     BOOST_CHECK(support::throws<mp::NotShareable>([&] { named.put(mp::Lock{}); }));
     const mp::Value<int> value;
     const mp::Array<int> array(1);

@@ -3,6 +3,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <multifork/core/dict_table.hpp>
 
@@ -429,25 +430,26 @@ BOOST_AUTO_TEST_CASE(increments_of_threads_and_processes_are_kept) {
 }
 
 BOOST_AUTO_TEST_CASE(named_dicts) {
-    auto made = mp::Dict<std::string, int>::create("unit-dict");
+    auto made = mp::Dict<std::string, int>::create(support::own_name("dict"));
     made["a"] = 1;
     support::run_in_child([] {
-        auto dict = mp::Dict<std::string, int>::open("unit-dict");
+        auto dict = mp::Dict<std::string, int>::open(support::own_name("dict"));
         support::demand(dict.at("a") == 1);
         dict["b"] = 2;
     });
     BOOST_TEST(made.at("b") == 2);
     using Other = mp::Dict<std::string, double>;
-    support::expect_error<mp::LayoutMismatch>([] { Other::open("unit-dict"); },
-                                              {"unit-dict", "Dict"});
+    support::expect_error<mp::LayoutMismatch>([] { Other::open(support::own_name("dict")); },
+                                              {support::own_name("dict"), "Dict"});
     using Missing = mp::Dict<std::string, int>;
-    support::expect_error<mp::NotFound>([] { Missing::open("unit-dict-none"); }, {"none"});
-    BOOST_TEST(Missing::open_or_create("unit-dict").size() == 2u);
-    BOOST_TEST(Missing::remove("unit-dict"));
+    support::expect_error<mp::NotFound>([] { Missing::open(support::own_name("dict-none")); },
+                                        {"none"});
+    BOOST_TEST(Missing::open_or_create(support::own_name("dict")).size() == 2u);
+    BOOST_TEST(Missing::remove(support::own_name("dict")));
 }
 
 BOOST_AUTO_TEST_CASE(a_dict_whose_memory_is_full) {
-    auto dict = mp::Dict<int, std::string>::create("unit-full-dict", 16u << 10);
+    auto dict = mp::Dict<int, std::string>::create(support::own_name("full-dict"), 16u << 10);
     std::map<int, std::string> model;
     try {
         for (int i = 0;; ++i) {

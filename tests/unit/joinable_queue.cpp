@@ -6,6 +6,7 @@
 #include "support/children.hpp"
 #include "support/errors.hpp"
 #include "support/no_backstop.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -144,10 +145,10 @@ BOOST_AUTO_TEST_CASE(nothing_is_lost_or_done_twice_between_many) {
 
 BOOST_AUTO_TEST_CASE(named_joinable_queues) {
     using Tasks = mp::JoinableQueue<std::string>;
-    auto queue = Tasks::create("unit-tasks", 4);
+    auto queue = Tasks::create(support::own_name("tasks"), 4);
     queue.put(big('q'));
     support::run_in_child([] {
-        auto tasks = Tasks::open("unit-tasks", 4);
+        auto tasks = Tasks::open(support::own_name("tasks"), 4);
         auto task = tasks.get();
         support::demand(*task == big('q'));
         task.task_done();
@@ -155,10 +156,12 @@ BOOST_AUTO_TEST_CASE(named_joinable_queues) {
     });
     BOOST_TEST(queue.get().value() == "back"); // and given back at once
     BOOST_TEST(queue.size() == 1u);
-    support::expect_error<mp::LayoutMismatch>([] { Tasks::open("unit-tasks", 5); }, {"unit-tasks"});
+    support::expect_error<mp::LayoutMismatch>([] { Tasks::open(support::own_name("tasks"), 5); },
+                                              {support::own_name("tasks")});
     using Other = mp::Queue<std::string>;
-    support::expect_error<mp::LayoutMismatch>([] { Other::open("unit-tasks", 4); }, {"unit-tasks"});
-    BOOST_TEST(Tasks::remove("unit-tasks"));
+    support::expect_error<mp::LayoutMismatch>([] { Other::open(support::own_name("tasks"), 4); },
+                                              {support::own_name("tasks")});
+    BOOST_TEST(Tasks::remove(support::own_name("tasks")));
 }
 
 BOOST_AUTO_TEST_CASE(absurd_capacities_are_refused) {

@@ -3,6 +3,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -157,26 +158,29 @@ BOOST_AUTO_TEST_CASE(increments_of_threads_and_processes_are_kept) {
 }
 
 BOOST_AUTO_TEST_CASE(named_lists) {
-    auto made = mp::List<std::string>::create("unit-list");
+    auto made = mp::List<std::string>::create(support::own_name("list"));
     made.extend({"a", "b"});
     support::run_in_child([] {
-        auto list = mp::List<std::string>::open("unit-list");
+        auto list = mp::List<std::string>::open(support::own_name("list"));
         support::demand(list.size() == 2);
         list.append("c");
     });
     BOOST_TEST((made.copy() == std::vector<std::string>{"a", "b", "c"}));
-    BOOST_TEST(mp::List<std::string>::open_or_create("unit-list").size() == 3u);
-    support::expect_error<mp::LayoutMismatch>([] { mp::List<int>::open("unit-list"); },
-                                              {"unit-list", "List"});
-    support::expect_error<mp::AlreadyExists>([] { mp::List<std::string>::create("unit-list"); },
-                                             {"unit-list"});
-    support::expect_error<mp::NotFound>([] { mp::List<int>::open("unit-list-none"); }, {"none"});
-    BOOST_TEST(mp::List<std::string>::remove("unit-list"));
+    BOOST_TEST(mp::List<std::string>::open_or_create(support::own_name("list")).size() == 3u);
+    support::expect_error<mp::LayoutMismatch>(
+        [] { mp::List<int>::open(support::own_name("list")); },
+        {support::own_name("list"), "List"});
+    support::expect_error<mp::AlreadyExists>(
+        [] { mp::List<std::string>::create(support::own_name("list")); },
+        {support::own_name("list")});
+    support::expect_error<mp::NotFound>([] { mp::List<int>::open(support::own_name("list-none")); },
+                                        {"none"});
+    BOOST_TEST(mp::List<std::string>::remove(support::own_name("list")));
 }
 
 // In the middle of an append, a set, a sort, ...: the list stays as it was, and goes on.
 BOOST_AUTO_TEST_CASE(a_list_whose_memory_is_full) {
-    auto list = mp::List<std::string>::create("unit-full-list", 16u << 10);
+    auto list = mp::List<std::string>::create(support::own_name("full-list"), 16u << 10);
     std::vector<std::string> model;
     const auto fill = [&](auto act) {
         for (;;) {

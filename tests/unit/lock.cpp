@@ -207,7 +207,7 @@ BOOST_AUTO_TEST_CASE(owner_is_the_process_that_holds_it) {
 // Fails when lock() does nothing: the two steps of the increment interleave.
 BOOST_AUTO_TEST_CASE(threads_lose_no_update) {
     mp::Lock lock;
-    const int rounds = support::scaled(5'000);
+    const int rounds = support::scaled(500);
     std::atomic<int> counter{0};
     support::race_in_threads(4, [&] {
         for (int i = 0; i < rounds; ++i) {
@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(threads_lose_no_update) {
 
 BOOST_AUTO_TEST_CASE(timed_waiters_that_give_up_leave_no_wake_up_behind) {
     mp::Lock lock;
-    const int rounds = support::scaled(2'000);
+    const int rounds = support::scaled(500);
     std::atomic<int> taken{0};
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)

@@ -3,6 +3,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -180,20 +181,20 @@ BOOST_AUTO_TEST_CASE(children_count_together) {
 }
 
 BOOST_AUTO_TEST_CASE(named_ones) {
-    auto made = mp::Namespace::create("unit-namespace");
+    auto made = mp::Namespace::create(support::own_name("namespace"));
     made.set("x", 1);
     support::run_in_child([] {
-        auto shared = mp::Namespace::open("unit-namespace");
+        auto shared = mp::Namespace::open(support::own_name("namespace"));
         support::demand(shared.get<int>("x") == 1);
         shared.set("y", 2);
     });
     BOOST_TEST(made.get<int>("y") == 2);
-    support::expect_error<mp::NotFound>([] { mp::Namespace::open("unit-namespace-none"); },
-                                        {"none"});
-    BOOST_TEST(mp::Namespace::open_or_create("unit-namespace").names().size() == 2u);
+    support::expect_error<mp::NotFound>(
+        [] { mp::Namespace::open(support::own_name("namespace-none")); }, {"none"});
+    BOOST_TEST(mp::Namespace::open_or_create(support::own_name("namespace")).names().size() == 2u);
     made.clear();
     BOOST_TEST(made.names().empty());
-    BOOST_TEST(mp::Namespace::remove("unit-namespace"));
+    BOOST_TEST(mp::Namespace::remove(support::own_name("namespace")));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(a_forked_child_inherits_no_ownership) {
 BOOST_AUTO_TEST_CASE(increments_under_the_lock_come_out_right) {
     mp::RLock lock;
     std::atomic<int> count{0};
-    const int rounds = support::scaled(5'000);
+    const int rounds = support::scaled(500);
     support::race_in_threads(2, [&] {
         for (int i = 0; i < rounds; ++i) {
             const std::scoped_lock outer{lock};

@@ -4,6 +4,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -40,7 +41,7 @@ BOOST_AUTO_TEST_CASE(new_memory_is_zero_and_as_long_as_asked_for) {
 }
 
 BOOST_AUTO_TEST_CASE(closing_ends_the_use_in_one_process) {
-    auto memory = SharedMemory::create("unit-shm", 10);
+    auto memory = SharedMemory::create(support::own_name("shm"), 10);
     auto copy = memory;
     support::run_in_child([&] {
         memory.buf()[1] = std::byte{7};
@@ -51,12 +52,13 @@ BOOST_AUTO_TEST_CASE(closing_ends_the_use_in_one_process) {
     copy.close();
     BOOST_TEST(memory.closed());
     BOOST_TEST(memory.size() == 0u);
-    BOOST_TEST(memory.name() == "unit-shm");
+    BOOST_TEST(memory.name() == support::own_name("shm"));
     support::expect_error<mp::InvalidArgument>([&] { static_cast<void>(memory.buf()); },
-                                               {"unit-shm", "closed"});
-    support::expect_error<mp::NotFound>([] { SharedMemory::open("unit-shm"); }, {"unit-shm"});
+                                               {support::own_name("shm"), "closed"});
+    support::expect_error<mp::NotFound>([] { SharedMemory::open(support::own_name("shm")); },
+                                        {support::own_name("shm")});
     memory.unlink(); // it went with its last user
-    support::expect_error<mp::NotFound>([&] { memory.unlink(); }, {"unit-shm"});
+    support::expect_error<mp::NotFound>([&] { memory.unlink(); }, {support::own_name("shm")});
     BOOST_TEST(SharedMemory{}.closed());
     support::expect_error<mp::InvalidArgument>([] { static_cast<void>(SharedMemory{}.buf()); }, {});
     support::expect_error<mp::NotFound>([] { SharedMemory{}.unlink(); }, {});
@@ -64,7 +66,7 @@ BOOST_AUTO_TEST_CASE(closing_ends_the_use_in_one_process) {
 
 // The name went, and means another memory since.
 BOOST_AUTO_TEST_CASE(unlink_takes_no_name_away_that_is_somebody_elses) {
-    const std::string name = "unit-shm-taken";
+    const std::string name = support::own_name("shm-taken");
     auto mine = SharedMemory::create(name, 10);
     auto closed = SharedMemory::open(name);
     BOOST_TEST(SharedMemory::remove(name));
@@ -82,19 +84,22 @@ BOOST_AUTO_TEST_CASE(unlink_takes_no_name_away_that_is_somebody_elses) {
 
 BOOST_AUTO_TEST_CASE(what_is_killed_leaves_no_memory_behind) {
     support::RawChild child([] {
-        auto memory = SharedMemory::create("unit-shm-killed", 10);
+        auto memory = SharedMemory::create(support::own_name("shm-killed"), 10);
         static_cast<void>(::raise(SIGKILL));
         return 0;
     });
     child.wait();
-    support::expect_error<mp::NotFound>([] { SharedMemory::open("unit-shm-killed"); }, {});
+    support::expect_error<mp::NotFound>([] { SharedMemory::open(support::own_name("shm-killed")); },
+                                        {});
 }
 
 BOOST_AUTO_TEST_CASE(other_objects_are_no_memory) {
-    auto list = ShareableList::create("unit-shm-list", {1});
-    support::expect_error<mp::LayoutMismatch>([] { SharedMemory::open("unit-shm-list"); }, {});
-    auto memory = SharedMemory::create("unit-shm-plain", 100);
-    support::expect_error<mp::LayoutMismatch>([] { ShareableList::open("unit-shm-plain"); }, {});
+    auto list = ShareableList::create(support::own_name("shm-list"), {1});
+    support::expect_error<mp::LayoutMismatch>(
+        [] { SharedMemory::open(support::own_name("shm-list")); }, {});
+    auto memory = SharedMemory::create(support::own_name("shm-plain"), 100);
+    support::expect_error<mp::LayoutMismatch>(
+        [] { ShareableList::open(support::own_name("shm-plain")); }, {});
 }
 
 BOOST_AUTO_TEST_CASE(lists_hold_items_of_every_type) {
@@ -178,9 +183,9 @@ BOOST_AUTO_TEST_CASE(items_are_found_and_counted) {
 }
 
 BOOST_AUTO_TEST_CASE(lists_are_shared) {
-    auto list = ShareableList::create("unit-list", {1, "text"});
+    auto list = ShareableList::create(support::own_name("list"), {1, "text"});
     support::run_in_child([&] {
-        auto same = ShareableList::open("unit-list");
+        auto same = ShareableList::open(support::own_name("list"));
         same.set(0, 5);
         list.set(1, "other");
     });
@@ -192,9 +197,11 @@ BOOST_AUTO_TEST_CASE(lists_are_shared) {
     got.set(0, 6);
     BOOST_TEST((std::get<std::int64_t>(list[0]) == 6));
     BOOST_TEST(ShareableList::create({}).size() == 0u);
-    BOOST_TEST(fmt::format("{}", list) == "<ShareableList 'unit-list' 2 items>");
+    BOOST_TEST(fmt::format("{}", list) ==
+               fmt::format("<ShareableList '{}' 2 items>", support::own_name("list")));
     list.shm().close();
-    BOOST_TEST(fmt::format("{}", list) == "<ShareableList 'unit-list' closed>");
+    BOOST_TEST(fmt::format("{}", list) ==
+               fmt::format("<ShareableList '{}' closed>", support::own_name("list")));
 }
 
 BOOST_AUTO_TEST_CASE(damaged_lists_are_reported) {

@@ -2,6 +2,7 @@
 
 #include "support/children.hpp"
 #include "support/errors.hpp"
+#include "support/own_name.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -44,11 +45,12 @@ BOOST_AUTO_TEST_CASE(closing_ends_the_use_in_one_process_only) {
 }
 
 BOOST_AUTO_TEST_CASE(named_simple_queues) {
-    auto queue = mp::SimpleQueue<int>::create("unit-simple-queue", 3);
-    support::run_in_child([] { mp::SimpleQueue<int>::open("unit-simple-queue", 3).put(5); });
+    auto queue = mp::SimpleQueue<int>::create(support::own_name("simple-queue"), 3);
+    support::run_in_child(
+        [] { mp::SimpleQueue<int>::open(support::own_name("simple-queue"), 3).put(5); });
     BOOST_TEST(queue.get() == 5);
-    BOOST_TEST(mp::SimpleQueue<int>::open_or_create("unit-simple-queue", 3).empty());
-    BOOST_TEST(mp::SimpleQueue<int>::remove("unit-simple-queue"));
+    BOOST_TEST(mp::SimpleQueue<int>::open_or_create(support::own_name("simple-queue"), 3).empty());
+    BOOST_TEST(mp::SimpleQueue<int>::remove(support::own_name("simple-queue")));
 }
 
 BOOST_AUTO_TEST_CASE(simple_queues_print) {

@@ -212,7 +212,7 @@ BOOST_AUTO_TEST_CASE(update_loses_nothing_and_is_never_seen_torn) {
 
 // Fails without the lock.
 BOOST_AUTO_TEST_CASE(get_lock_guards_a_section) {
-    const int rounds = support::scaled(5'000);
+    const int rounds = support::scaled(500);
     mp::Value<int> n{0};
     support::race_in_threads(4, [&] {
         for (int i = 0; i < rounds; ++i) {

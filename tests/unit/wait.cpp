@@ -97,7 +97,9 @@ BOOST_AUTO_TEST_CASE(everything_together) {
     PlainPipe plain;
     mp::Queue<int> queue{4};
     auto [reader, writer] = mp::Pipe<int>(false);
+    mp::Event looked;
     mp::Process child{[&, &w = writer] {
+        looked.wait();
         std::this_thread::sleep_for(10ms);
         w.send(1);
         std::this_thread::sleep_for(10ms);
@@ -107,6 +109,7 @@ BOOST_AUTO_TEST_CASE(everything_together) {
     child.start();
     writer.close();
     BOOST_TEST(mp::wait({plain.ends[0], queue, child}, 0s).empty());
+    looked.set();
     BOOST_TEST((mp::wait({plain.ends[0], reader, child}, 20s) == Places{1}));
     BOOST_TEST(reader.recv() == 1);
     BOOST_TEST((mp::wait({plain.ends[0], queue, reader, child}, 20s) == Places{1}));
