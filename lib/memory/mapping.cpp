@@ -22,6 +22,10 @@ private:
 Mapping::Mapping(int fd, std::size_t size)
     // MAP_NORESERVE: the arena is a large reservation of which little is ever touched.
     : region_(MappableDescriptor(fd), boost::interprocess::read_write, 0, size, nullptr,
-              MAP_NORESERVE) {}
+              MAP_NORESERVE) {
+    // A core dump would fill every page of the reservation, and write it: gigabytes of zeros, for
+    // minutes, in which the process counts as alive. A kernel that cannot leave it out dumps it.
+    static_cast<void>(::madvise(region_.get_address(), size, MADV_DONTDUMP));
+}
 
 } // namespace multifork::memory

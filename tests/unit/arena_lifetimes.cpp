@@ -7,10 +7,12 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace mp = multifork;
@@ -22,6 +24,29 @@ namespace {
 
 mp::arena::SpaceUsage usage() {
     return mp::arena::arena_usage();
+}
+
+struct Mappings {
+    int all = 0;
+    int not_dumped = 0; ///< left out of a core dump
+};
+
+/// Those of the arena, in this process.
+Mappings mappings_of_the_arena() {
+    std::ifstream maps("/proc/self/smaps");
+    Mappings found;
+    bool is_of_the_arena = false;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("memfd:multifork") != std::string::npos)
+            is_of_the_arena = true;
+        if (!line.starts_with("VmFlags:")) // the last line of each
+            continue;
+        if (std::exchange(is_of_the_arena, false)) {
+            found.all += 1;
+            found.not_dumped += line.find(" dd") != std::string::npos ? 1 : 0;
+        }
+    }
+    return found;
 }
 
 } // namespace
@@ -127,6 +152,17 @@ BOOST_AUTO_TEST_CASE(a_handle_dropped_by_another_thread_than_its_maker) {
     queue->put(std::string(1000, 'x'));
     std::thread([&] { queue.reset(); }).join();
     BOOST_TEST(usage().blocks_used == before.blocks_used);
+}
+
+// Its 64 GiB would be filled and written, most of it zeros.
+BOOST_AUTO_TEST_CASE(a_core_dump_leaves_the_arena_out) {
+    const mp::Value<int> value{1};
+    const auto all_are_left_out = [] {
+        const Mappings found = mappings_of_the_arena();
+        return found.all > 0 && found.not_dumped == found.all;
+    };
+    BOOST_TEST(all_are_left_out());
+    support::run_in_child([&] { support::demand(all_are_left_out()); });
 }
 
 BOOST_AUTO_TEST_CASE(an_initialiser_that_throws_leaves_nothing) {
