@@ -247,12 +247,33 @@ provide() {
 
 # --- building ------------------------------------------------------------------------------------
 
+# What a container may use is in its control group: nproc and /proc/meminfo tell of the machine.
+
+# of_group FILE: its first line, or nothing where there is no limit
+of_group() {
+    grep -sv '^max' "/sys/fs/cgroup/$1" || true
+}
+
+# The processors that this may use at a time.
+cores() {
+    local count quota period
+    count=$(nproc)
+    read -r quota period <<<"$(of_group cpu.max)"
+    if [ -n "${period-}" ]; then
+        quota=$(((quota + period - 1) / period))
+        [ "$quota" -ge "$count" ] || count=$quota
+    fi
+    echo "$count"
+}
+
 # Compiling needs about 1 GB a job.
 jobs() {
-    local cores memory
-    cores=$(nproc)
+    local cores memory limit
+    cores=$(cores)
     memory=$(awk '/^MemAvailable/ { print int($2 / 1000000) }' /proc/meminfo)
-    [ "$memory" -lt 1 ] && memory=1
+    limit=$(of_group memory.max)
+    [ -z "$limit" ] || [ $((limit / 1000000000)) -ge "$memory" ] || memory=$((limit / 1000000000))
+    [ "$memory" -ge 1 ] || memory=1
     echo $((cores < memory ? cores : memory))
 }
 

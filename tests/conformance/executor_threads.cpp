@@ -97,13 +97,15 @@ const support::Program submits_late{"submits_late", [] {
                                     }};
 
 const support::Program shuts_and_returns{"shuts_and_returns", [] {
+                                             static std::counting_semaphore<> gate{0};
                                              static mp::ThreadPoolExecutor executor{1};
                                              for (int i = 0; i < 2; ++i)
                                                  static_cast<void>(executor.submit([] {
-                                                     std::this_thread::sleep_for(100ms);
+                                                     gate.acquire();
                                                      std::puts("apple");
                                                  }));
                                              executor.shutdown(false, true);
+                                             gate.release(2);
                                              return 0;
                                          }};
 

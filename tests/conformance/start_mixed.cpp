@@ -55,7 +55,7 @@ void pass_on(mp::StartMethod method, Words questions, Words answers) {
 
 // ---- a Lock and a Value
 
-constexpr int rounds = 200;
+constexpr int rounds = 20;
 
 void count(mp::Lock lock, mp::Value<int> number, mp::Barrier together) {
     together.arrive_and_wait();

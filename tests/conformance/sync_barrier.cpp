@@ -136,7 +136,7 @@ MULTIFORK_EACH_START_METHOD(S_023_timeout) {
         context,
         [](mp::Barrier all, mp::Value<int> passed, mp::Value<int> broken) {
             if (all.arrive_and_wait() == parties / 2)
-                std::this_thread::sleep_for(1s);
+                support::wait_until([&] { return all.broken(); });
             meet(passed, broken, [&] { all.arrive_and_wait_for(500ms); });
         },
         barrier, tally.passed, tally.broken);
@@ -152,7 +152,7 @@ MULTIFORK_EACH_START_METHOD(S_024_default_timeout) {
         context,
         [](mp::Barrier all, mp::Value<int> passed, mp::Value<int> broken) {
             if (all.arrive_and_wait_for(30s) == parties / 2)
-                std::this_thread::sleep_for(1s);
+                support::wait_until([&] { return all.broken(); });
             meet(passed, broken, [&] { all.arrive_and_wait(); });
         },
         barrier, tally.passed, tally.broken);

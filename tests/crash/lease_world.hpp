@@ -94,9 +94,12 @@ public:
         require(got.emplace(result % tried, static_cast<unsigned>(result / tried)).second,
                 "an item was done twice");
     }
-    /// Does what is left, and sees that all is done.
+    /// Does what is left, and sees that all is done. A sleeper who was woken may hold the lock.
     Got work_off(Got got = {}) {
-        while (auto task = queue->try_get()) {
+        while (queue->unfinished() > 0) {
+            auto task = queue->try_get_for(limit());
+            if (!task)
+                break; // lost, or a lease of the dead does not come back: the account says which
             add(got, checked(**task) + tried * task->tries());
             task->task_done();
             require(got.size() <= 50, "the queue gives more than anybody put");

@@ -76,7 +76,7 @@ Scenario recv_with_a_sender_asleep() {
     scenario.early = {world->sender(from_partner)};
     scenario.check = [world](Round& round) {
         Numbers got;
-        const auto first = world->reader->try_recv();
+        const auto first = world->reader->try_recv_for(world->limit());
         require(first.has_value(), "a full pipe gives nothing");
         got.push_back(world->checked(*first));
         static_cast<void>(round.result_of(0, "a sender sleeps on beside room"));

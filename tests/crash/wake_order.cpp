@@ -30,7 +30,7 @@ using Words = std::array<std::atomic<std::uint32_t>, 2>;
 /// Sleeps once. It gives way to whoever wants its core.
 std::uint64_t sleep_once(const Words& words) {
     const sched_param none{};
-    ::sched_setscheduler(0, SCHED_IDLE, &none);
+    ::sched_setscheduler(0, SCHED_BATCH, &none);
     liveness::Sleep sleep(arena::tree_space().domain());
     for (const auto& word : words)
         sleep.while_equal(word, 0);

@@ -35,6 +35,10 @@ Partner::Partner(Job job) {
         throw Failure("no page for a partner");
     slate_ = new (page) Slate{};
     pid_ = ::fork();
+    if (pid_ < 0) {
+        ::munmap(slate_, sizeof(Slate));
+        throw Failure("no process for a partner"); // and none to kill: -1 would mean all
+    }
     if (pid_ != 0)
         return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
