@@ -1,5 +1,6 @@
 #include <multifork/core/task_table.hpp>
 
+#include "core/idle_workers.hpp"
 #include "liveness/sleep.hpp"
 #include "platform/compiler_barrier.hpp"
 #include "platform/futex.hpp"
@@ -24,25 +25,6 @@ constexpr auto acquire = std::memory_order_acquire;
 constexpr auto release = std::memory_order_release;
 
 using platform::compiler_barrier;
-
-// What `idle` says.
-constexpr std::uint32_t nobody_sleeps = 0;
-constexpr std::uint32_t somebody_may_sleep = 1; // the only value to sleep on
-constexpr std::uint32_t others_may_sleep = 2;   // one was woken, and has not come yet
-
-/// The flag stays up as long as there are sleepers to be woken: the parent is to wake a second one
-/// for its second task. If the first one, who runs by then, had to do it, the scheduler would often
-/// put both on one core, one behind the other, and leave the parent's to nobody.
-void wake_workers(std::atomic<std::uint32_t>& idle, int count) noexcept {
-    if (idle.load() == nobody_sleeps)
-        return;
-    idle.store(others_may_sleep);
-    if (platform::futex_wake(idle, count) >= count)
-        return;
-    // No more are asleep. Who was about to, has not slept on this value, and looks again.
-    std::uint32_t seen = others_may_sleep;
-    idle.compare_exchange_strong(seen, nobody_sleeps);
-}
 
 struct Oldest {
     std::uint32_t slot;
@@ -100,8 +82,9 @@ std::optional<Oldest> look_and_spin(const TaskTable& table) {
 }
 
 /// Sleeps until there may be a task. \return false when there is none and the pool stops
-bool sleep_idle(const TaskTable& table) {
+bool sleep_idle(const TaskTable& table, std::uint32_t seat) {
     TaskHeader& header = *table.header;
+    const LyingDown lying(table, seat);
     liveness::Sleep sleep(*table.domain);
     const std::uint64_t tail = header.tail.load();
     header.idle.store(somebody_may_sleep); // before the last look: who puts from here on wakes
@@ -110,6 +93,7 @@ bool sleep_idle(const TaskTable& table) {
     if (header.stop.load() != 0)
         return false;
     sleep.while_equal(header.idle, somebody_may_sleep);
+    lying.name(sleep);
     sleep.while_equal(header.tail, tail);
     sleep.while_equal(header.stop, 0);
     if (sleep.wait(platform::Deadline::never()).slept)
@@ -147,8 +131,8 @@ bool task_put(const TaskTable& table, std::uint32_t slot) noexcept {
 }
 
 void task_wake(const TaskTable& table, std::uint64_t count) noexcept {
-    wake_workers(table.header->idle,
-                 static_cast<int>(count < table.shape.seats ? count : table.shape.seats));
+    const std::uint32_t seats = table.shape.seats;
+    wake_workers(table, count < seats ? static_cast<std::uint32_t>(count) : seats);
 }
 
 bool task_withdraw(const TaskTable& table, std::uint32_t slot) noexcept {
@@ -172,6 +156,7 @@ void seat_clear(const TaskTable& table, std::uint32_t seat) noexcept {
     cleared.name.store(liveness::nobody);
     cleared.done_tail.store(0);
     cleared.error.store(0);
+    cleared.lies_on.store(0);
     cleared.status.store(SeatStatus::starting);
 }
 
@@ -197,7 +182,7 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
         liveness::enter(*table.domain); // the user's task may have rung another space's bell last
         const std::optional<Oldest> oldest = look_and_spin(table);
         if (!oldest) {
-            if (!sleep_idle(table))
+            if (!sleep_idle(table, seat))
                 return std::nullopt;
             continue;
         }
@@ -218,7 +203,7 @@ std::optional<std::uint32_t> task_take(const TaskTable& table, std::uint32_t sea
         // at it looks for tasks himself after that.
         if (header.idle.load() != 0 && header.head.load() != header.tail.load() &&
             !MULTIFORK_MUTANT(keep_asleep))
-            wake_workers(header.idle, 1);
+            wake_workers(table, 1);
         return oldest->slot;
     }
 }

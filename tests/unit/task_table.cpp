@@ -2,8 +2,8 @@
 
 #include "support/children.hpp"
 #include "support/no_backstop.hpp"
+#include "support/task_table.hpp"
 
-#include <multifork/arena/object.hpp>
 #include <multifork/channel/value.hpp>
 #include <multifork/sync/event.hpp>
 
@@ -15,32 +15,9 @@
 namespace mp = multifork;
 namespace core = multifork::core;
 namespace support = multifork::test;
+using support::Table;
 
 // The table of tasks of a pool, with workers that live. (Those that die: tests/crash/task_table.)
-
-namespace {
-
-class Table {
-public:
-    [[nodiscard]] core::TaskTable operator*() const {
-        core::TaskTable table;
-        table.header = reinterpret_cast<core::TaskHeader*>(object_.data());
-        table.shape = shape_;
-        table.domain = &object_.space().domain();
-        return table;
-    }
-    void put(std::uint32_t slot) const {
-        BOOST_TEST_REQUIRE(core::task_put(**this, slot));
-        core::task_wake(**this, 1);
-    }
-
-private:
-    core::TaskShape shape_{2, 8};
-    mp::arena::Object object_ =
-        mp::arena::Object::make(shape_.bytes(), mp::arena::Kind::message_leases, [](std::byte*) {});
-};
-
-} // namespace
 
 BOOST_AUTO_TEST_SUITE(task_table, *boost::unit_test::fixture<support::NoBackstop>())
 

@@ -57,12 +57,13 @@
 // A slot has its number in `order` at most as often as it was queued, and the parent never lets
 // tail run away from head by more than the ring has entries.
 //
-// Sleeping. Workers sleep on `idle`, which they set to 1 before they look once more; who finds it
-// set makes it 2 (others may be asleep still) and wakes as many as he has put tasks; when there
-// were not so many, he clears it. A woken worker sets it to 1 again, for the same reason, and if it
-// leaves tasks behind it wakes the next. If it dies before that, its bell rings, and the parent
-// wakes all when it has reaped it. The parent sleeps on `listening`, which who wakes it clears, and
-// on the beacons of its workers.
+// Sleeping. Workers sleep on `idle`, which they set to 1 before they look once more, and on a word
+// of their own (lib/core/idle_workers.hpp). Who finds `idle` set wakes as many as he has put tasks,
+// by their own words; if these were not enough, he makes it 2 (others may be asleep still) and
+// wakes by it, and when there were not so many, he clears it. A woken worker sets it to 1 again,
+// for the same reason, and if it leaves tasks behind it wakes the next. If it dies before that, its
+// bell rings, and the parent wakes all when it has reaped it. The parent sleeps on `listening`,
+// which who wakes it clears, and on the beacons of its workers.
 
 namespace multifork::core {
 
@@ -123,8 +124,9 @@ struct Seat {
     std::atomic<liveness::ThreadWord> name; ///< of its main thread; nobody: not there yet
     std::atomic<std::uint32_t> done_tail;   ///< how many slots it has entered into its ring
     std::atomic<SeatStatus> status;
-    std::atomic<std::uint32_t> error; ///< of a failed one: type length << 16 | text length
-    std::array<char, 108> text;
+    std::atomic<std::uint32_t> error;   ///< of a failed one: type length << 16 | text length
+    std::atomic<std::uint32_t> lies_on; ///< 0, or on which core it sleeps, + 1: a hint for wakers
+    std::array<char, 104> text;
 };
 static_assert(sizeof(Seat) == 128);
 
