@@ -2,6 +2,8 @@
 
 #include "platform/futex.hpp"
 
+#include <multifork/platform/mutant.hpp>
+
 #include <sched.h>
 
 namespace multifork::core {
@@ -69,7 +71,8 @@ std::uint32_t wake_those(const TaskTable& table, std::uint32_t count, bool on_ow
         std::uint32_t seen = word.load();
         if (seen == 0 || (seen == own) != on_own_core || !word.compare_exchange_strong(seen, 0))
             continue;
-        woken += static_cast<std::uint32_t>(platform::futex_wake(word, 1));
+        const auto slept = static_cast<std::uint32_t>(platform::futex_wake(word, 1));
+        woken += MULTIFORK_MUTANT(wake_the_dead) ? 1 : slept;
     }
     return woken;
 }

@@ -26,5 +26,7 @@ MULTIFORK_POOL_MUTANT_TEST(result_unnamed_is_caught, result_unnamed,
 MULTIFORK_POOL_MUTANT_TEST(head_first_is_caught, head_first, task_scenarios::alone(), Density{})
 MULTIFORK_POOL_MUTANT_TEST(keep_asleep_is_caught, keep_asleep, task_scenarios::woken_for_two(),
                            Density{})
+MULTIFORK_POOL_MUTANT_TEST(wake_the_dead_is_caught, wake_the_dead, task_scenarios::going_to_sleep(),
+                           Density{})
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -74,6 +74,7 @@ enum class Mutant {
     blind_drop,       ///< who drops an object does not ask whether a process is being forked
     forget_one_more,  ///< a sweep forgets the last of the processes that run, too
     arrive_first,     ///< a part stands at its gate before it says what it is about to do
+    wake_the_dead,    ///< an idle worker counts as woken whether or not it slept
 };
 extern Mutant active;
 } // namespace multifork::mutants
